@@ -1,0 +1,1 @@
+"""When and in which order: one Prefect flow a file, no logic."""

@@ -1,0 +1,1 @@
+"""What is done: plain functions by room, and thin Prefect tasks over them."""

@@ -1,0 +1,1 @@
+"""Sources, partitioning, chunking and the manifest: from files to versions in the database."""

@@ -1,0 +1,304 @@
+"""The nouns: frozen pydantic models that rooms, flows and doors exchange.
+
+Ids are derived, never random (rule 2): the functions beside the models are the only places that make them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EVERYONE = "everyone"
+"""The principal that every asker is; documents without groups are readable by it."""
+
+_NAMESPACE = UUID("5f0c1f6e-6e0b-5d39-9a55-0e7f6a9d4c11")
+
+
+class Noun(BaseModel):
+    """A frozen model; unknown fields are faults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def derive_id(*parts: object) -> str:
+    """The uuid5 of the parts, which may contain anything but NUL."""
+    return str(uuid5(_NAMESPACE, "\0".join(str(part) for part in parts)))
+
+
+def derive_document_id(tenant: str, source: str, path: str) -> str:
+    """One document per (tenant, source, path inside the source)."""
+    return derive_id("document", tenant, source, path)
+
+
+def derive_version_id(document_id: str, content_hash: str, fingerprint: str) -> str:
+    """One version per content and pipeline that read it."""
+    return derive_id("version", document_id, content_hash, fingerprint)
+
+
+def derive_chunk_id(document_id: str, content_hash: str, fingerprint: str, position: int) -> str:
+    """One chunk per version and position (counted from 0)."""
+    return derive_id("chunk", document_id, content_hash, fingerprint, position)
+
+
+def hash_text(text: str) -> str:
+    """sha256 of the text's UTF-8 bytes; lone surrogates are kept, so every str has a hash."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# --- documents ---------------------------------------------------------------------------------------------------
+
+
+class DocumentState(StrEnum):
+    """The state of a document that readers can see; a quarantined one is not a document yet."""
+
+    LIVE = "live"
+    EMPTY = "empty"
+    OUTDATED = "outdated"
+
+
+class ListedDocument(Noun):
+    """One line of a source's listing: what a source knows without reading the content."""
+
+    path: str = Field(description="path inside the source; with tenant and source it makes the document_id")
+    uri: str = Field(description="where a person opens it; file uris are percent-encoded")
+    file_name: str = Field(description="name with the extension that tells the format")
+    size_bytes: int | None = None
+    modified: datetime | None = Field(default=None, description="UTC")
+    etag: str | None = Field(default=None, description="the store's own content marker, when it has one")
+    title: str | None = None
+    groups: tuple[str, ...] = (EVERYONE,)
+    language: str | None = Field(default=None, description="hint, ISO 639-1")
+    problem: Problem | None = Field(default=None, description="why it cannot be opened; it becomes quarantined")
+
+
+class Problem(Noun):
+    """Why a document, or a part of one, is not readable, and what a person can do."""
+
+    reason: str = Field(description="short stable code, for example 'password-protected'")
+    message: str
+    advice: str
+
+
+class Element(Noun):
+    """A piece of a document in reading order, as the partitioner returned it."""
+
+    element_id: str
+    kind: Literal["title", "text", "list-item", "table", "code", "other"]
+    text: str = Field(description="never altered afterwards; a table's rows are lines, its cells joined by ' | '")
+    depth: int = Field(default=0, ge=0, description="heading depth of a title, 0 the outermost")
+    page: int | None = Field(default=None, ge=1)
+    part: str | None = Field(default=None, description="attachment, mail of an mbox or archive member it came from")
+    header_rows: int = Field(default=0, ge=0, description="leading lines of a table that are its header")
+
+
+class PartProblem(Noun):
+    """A part of a readable document that could not be read."""
+
+    part: str
+    problem: Problem
+
+
+class PartitionedDocument(Noun):
+    """What a partitioner makes of one file."""
+
+    elements: tuple[Element, ...]
+    title: str | None = None
+    media_type: str = "application/octet-stream"
+    may_be_empty: bool = Field(default=False, description="zero text is a finding, not a failure")
+    problems: tuple[PartProblem, ...] = ()
+
+
+class Chunk(Noun):
+    """The passage that is embedded, retrieved and cited.
+
+    `document_text[start:end] == text`; a table split by rows carries its header again in `repeated_header`, which is
+    shown and embedded and belongs to no span.
+    """
+
+    position: int = Field(ge=0)
+    start: int = Field(ge=0, description="character offset in the document's text")
+    end: int = Field(ge=0, description="character offset in the document's text, exclusive")
+    text: str
+    repeated_header: str = ""
+    heading_path: tuple[str, ...] = ()
+    part: str | None = None
+    page: int | None = None
+    language: str = "und"
+    kind: Literal["text", "table"] = "text"
+    element_ids: tuple[str, ...] = ()
+
+    @property
+    def shown_text(self) -> str:
+        """What a reader or a generator sees: the repeated table header, then the chunk's own text."""
+        return f"{self.repeated_header}\n{self.text}" if self.repeated_header else self.text
+
+
+class ChunkedDocument(Noun):
+    """A document's text and the chunks that cover it."""
+
+    text: str
+    title: str
+    language: str
+    chunks: tuple[Chunk, ...]
+
+
+class Ledger(Noun):
+    """What a run did with every listed document, each in exactly one of the first six counts."""
+
+    source: str
+    tenant: str
+    run_id: str
+    listed: int = 0
+    new: int = 0
+    changed: int = 0
+    renamed: int = 0
+    unchanged: int = 0
+    outdated: int = 0
+    quarantined: int = 0
+    removed: int = 0
+    live_before: int = 0
+    live_after: int = 0
+    reprocessed: int = Field(default=0, description="unchanged documents read again because the pipeline changed")
+    embedded: int = Field(default=0, description="chunks whose vector was computed, not found in the cache")
+    chunks: int = Field(default=0, description="chunks written by this run")
+    prune_blocked: int = Field(default=0, description="documents that would have been removed; a person must confirm")
+    seconds: float = 0.0
+
+    @property
+    def balances(self) -> bool:
+        """Whether nothing disappeared silently."""
+        accounted = self.new + self.changed + self.renamed + self.unchanged + self.outdated + self.quarantined
+        return self.listed == accounted and self.live_after == self.live_before + self.new - self.removed
+
+
+# --- retrieval ---------------------------------------------------------------------------------------------------
+
+
+class EmbedderIdentity(Noun):
+    """What must be equal for two vectors to live in one space."""
+
+    name: str
+    revision: str = Field(description="sha256 over the weights, or the endpoint's model name")
+    dimension: int = Field(gt=0)
+
+
+class CollectionSpec(Noun):
+    """One embedding space in the vector store: one per pipeline fingerprint."""
+
+    name: str = Field(description="readable, safe in every store: [A-Z][A-Za-z0-9_]*")
+    dimension: int = Field(gt=0)
+
+
+class SearchFilter(Noun):
+    """What a search is narrowed to; None means no narrowing. All conditions hold together."""
+
+    sources: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
+    types: tuple[str, ...] | None = Field(default=None, description="file extensions without the dot, lower case")
+    modified_after: datetime | None = None
+    modified_before: datetime | None = None
+
+
+class Passage(Noun):
+    """A chunk as the database knows it, joined with its document: the only thing a search shows."""
+
+    chunk_id: str
+    document_id: str
+    version_id: str
+    content_hash: str
+    uri: str
+    title: str
+    source: str
+    document_type: str
+    modified: datetime | None
+    outdated: bool
+    chunk: Chunk
+
+
+class Hit(Noun):
+    """One search result, best rank 1."""
+
+    rank: int = Field(ge=1)
+    score: float = Field(description="fused score, 0 to 1 within one search")
+    dense_score: float | None = Field(default=None, description="cosine similarity to the question")
+    keyword_score: float | None = Field(default=None, description="BM25")
+    passage: Passage
+    duplicates: tuple[str, ...] = Field(default=(), description="document_ids holding the same text, collapsed here")
+
+
+# --- answering ---------------------------------------------------------------------------------------------------
+
+
+class Question(Noun):
+    """One question and who asks it."""
+
+    text: str
+    principals: frozenset[str] = frozenset({EVERYONE})
+    tenant: str = "default"
+    id: str | None = None
+    filter: SearchFilter = SearchFilter()
+
+
+class Message(Noun):
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Generation(Noun):
+    """What a generator returned for one prompt."""
+
+    text: str
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+    finish: Literal["stop", "length"] = "stop"
+    mean_logprob: float | None = None
+
+
+class Citation(Noun):
+    """A quoted span that is in the document: `document_text[start:end] == quote`, checked in code."""
+
+    number: int = Field(ge=1, description="the mark [number] in the answer's text")
+    document_id: str
+    chunk_id: str
+    uri: str
+    title: str
+    page: int | None
+    quote: str
+    start: int
+    end: int
+    outdated: bool = False
+
+
+class Timings(Noun):
+    """Where an answer's time went."""
+
+    search_seconds: float = 0.0
+    generate_seconds: float = 0.0
+    total_seconds: float = 0.0
+
+
+class Answer(Noun):
+    """What a question gets: a cited answer, or a reason for silence."""
+
+    question: str
+    text: str
+    citations: tuple[Citation, ...] = ()
+    abstained: bool = False
+    reason: str | None = Field(default=None, description="why it abstained")
+    mode: Literal["generated", "extractive", "none"] = "none"
+    sources: tuple[str, ...] = Field(default=(), description="uris of what was found, best first, also when abstained")
+    timings: Timings = Timings()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    versions: dict[str, str] = Field(default_factory=dict, description="prompt, generator, collection, expertloop")
+    id: str | None = Field(default=None, description="the question's id, when it came from a file")
+
+
+ListedDocument.model_rebuild()

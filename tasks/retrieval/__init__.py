@@ -1,0 +1,1 @@
+"""Indexing and searching: from versions in the database to ranked passages."""

@@ -1,0 +1,76 @@
+"""The only reader of the environment: EXPERTLOOP_* and `.env` become one frozen object.
+
+Built in doors and task wrappers, never at import (rule of STYLE.md); secrets are SecretStr and never printed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_cache() -> Path:
+    """Where models live: outside every EXPERTLOOP_HOME, shared by all of them."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expertloop"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its unit and its default."""
+
+    model_config = SettingsConfigDict(env_prefix="EXPERTLOOP_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(default=Path("data/work"), description="holds all state; two homes are two worlds")
+    cache: Path = Field(default_factory=default_cache, description="models, converted once; outside home")
+    tenant: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    sources: Path = Field(default=Path("sources.yaml"), description="the file that names the sources")
+    time_zone: str = Field(default="Europe/Berlin", description="of the nightly schedule")
+
+    database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in home")
+    index_url: str | None = Field(default=None, description="lancedb:///path; default: LanceDB in home")
+
+    partition_strategy: Literal["auto", "fast", "ocr_only", "hi_res"] = "auto"
+    partition_workers: int = Field(default=0, ge=0, description="processes; 0: one a processor core, at most 8")
+    partition_timeout_seconds: float = Field(default=300, gt=0, description="per file")
+    partition_memory_mb: int = Field(default=2048, ge=256, description="per worker process")
+    max_file_mb: int = Field(default=256, gt=0, description="larger files are quarantined unread")
+
+    embedder: str = Field(default="default", description="'default', 'minilm', 'use', a path or hub id, or 'openai'")
+    embedder_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, with /v1")
+    embedder_model: str | None = None
+    embedder_key: SecretStr | None = None
+    embedder_dimensions: int | None = Field(default=None, gt=0, description="asked of endpoints that can shorten")
+    embedder_backend: Literal["auto", "onnx-int8", "onnx-fp32", "torch"] = "auto"
+    embedding_cache: bool = True
+    chunk_tokens: int = Field(default=200, ge=32, description="longest chunk, in the embedder's tokens")
+
+    search_limit: int = Field(default=10, ge=1)
+    search_alpha: float | None = Field(default=None, ge=0, le=1, description="weight of dense; default: by language")
+    reranker: str | None = Field(default=None, description="path or hub id of a cross-encoder")
+
+    generator: str = Field(default="smollm2", description="'smollm2', a path or hub id, 'openai', or 'none'")
+    generator_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, with /v1")
+    generator_model: str | None = None
+    generator_key: SecretStr | None = None
+    generator_timeout_seconds: float = Field(default=120, gt=0)
+    answer_passages: int = Field(default=3, ge=1, le=20, description="chunks shown to the generator")
+    answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
+
+    prune_share: float = Field(default=0.2, ge=0, le=1, description="a listing that shrank by more stops the prune")
+    prune_minimum: int = Field(default=5, ge=0, description="... and by more documents than this")
+    lease_seconds: float = Field(default=60, gt=0, description="a silent holder on another host loses the lease")
+    batch_documents: int = Field(default=64, ge=1, description="documents per task and per commit")
+    log_level: str = "WARNING"
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The setting, or the SQLite file in home."""
+        return self.database_url or f"sqlite:///{self.home.absolute() / 'expertloop.db'}"
+
+    @property
+    def resolved_index_url(self) -> str:
+        """The setting, or the LanceDB folder in home."""
+        return self.index_url or f"lancedb://{self.home.absolute() / 'index'}"
