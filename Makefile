@@ -1,23 +1,70 @@
-# Every target sets up what it needs; `make help` lists them.
+# Every target sets up what it needs, as an ordinary user; `make help` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+MODELS := $(VENV)/.models
 export DO_NOT_TRACK := 1
 
 .PHONY: help
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 $(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 (tested), 3.12 or 3.13 is needed: make PYTHON=python3.11"'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet 'uv>=0.7'
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "installing the locked packages (about 8 GB; a minute or a few) …"
+	@$(BIN)/python -m uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(MODELS): $(INSTALLED)
+	@$(BIN)/expertloop init --only-models
 	@touch $@
 
 .PHONY: install
-install: $(INSTALLED)  ## the virtual environment with the locked packages
+install: $(MODELS)  ## the virtual environment, the locked packages, the model cache
+
+.PHONY: demo
+demo: $(MODELS)  ## ingest the sample company and answer questions about it
+	@$(BIN)/python data/demo.py
+
+.PHONY: test
+test: $(MODELS)  ## every test; what needs a missing program says so and is skipped
+	@$(BIN)/python -m pytest $(PYTEST)
+
+.PHONY: check
+check: $(INSTALLED)  ## style, types, import rules, and the tests that need no server
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q tests/unit tests/contract -m "not server and not slow"
+
+.PHONY: format
+format: $(INSTALLED)  ## format the code
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+.PHONY: lock
+lock:  ## resolve requirements.lock again, for Python 3.11 to 3.13
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m uv pip compile pyproject.toml --group dev --all-extras --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o requirements.lock
+
+.PHONY: system-packages
+system-packages:  ## programs that some formats need (apt; needs root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	  tesseract-ocr tesseract-ocr-deu pandoc poppler-utils libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui
+
+.PHONY: clean
+clean:  ## remove the virtual environment, caches and data/work
+	rm -rf $(VENV) data/work .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -6,6 +6,7 @@ Ids are derived, never random (rule 2): the functions beside the models are the 
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -176,6 +177,52 @@ class Ledger(Noun):
         return self.listed == accounted and self.live_after == self.live_before + self.new - self.removed
 
 
+class DocumentSummary(Noun):
+    """A document as listings show it."""
+
+    document_id: str
+    uri: str
+    title: str
+    source: str
+    language: str
+    state: DocumentState
+    groups: tuple[str, ...]
+    chunks: int
+    problem: Problem | None = Field(default=None, description="why its newer content cannot be read (outdated)")
+
+
+class QuarantineEntry(Problem):
+    """What cannot be read, with the way out."""
+
+    uri: str = Field(description="of the document; '#part' names a part of it")
+    state: Literal["quarantined", "outdated", "part"]
+
+
+class IngestRequest(Noun):
+    """What one ingest is asked to do; stored by Prefect in the clear, so it names things and holds no secret."""
+
+    source: str | None = Field(default=None, description="name in sources.yaml")
+    url: str | None = Field(default=None, description="a folder, file or URL to read without sources.yaml")
+    tenant: str = "default"
+    confirm_prune: bool = Field(default=False, description="a person says that many vanished documents are gone")
+
+    @property
+    def label(self) -> str:
+        """For run names and messages."""
+        return self.source or self.url or "?"
+
+
+class Run(Noun):
+    """One ingest of one source, as its steps pass it on."""
+
+    run_id: str
+    tenant: str
+    source: str
+    lease_token: str = Field(description="every commit of the run checks that it still holds the source")
+    fingerprint: str = Field(description="of the pipeline that documents are read with")
+    started_at: datetime
+
+
 # --- retrieval ---------------------------------------------------------------------------------------------------
 
 
@@ -185,6 +232,38 @@ class EmbedderIdentity(Noun):
     name: str
     revision: str = Field(description="sha256 over the weights, or the endpoint's model name")
     dimension: int = Field(gt=0)
+
+
+class EmbedderSpec(Noun):
+    """How to build an embedder again: kept with a collection, so that it can be searched after the settings changed."""
+
+    name: str
+    url: str | None = None
+    model: str | None = None
+    dimensions: int | None = None
+
+
+class Pipeline(Noun):
+    """Everything that decides which chunks and vectors a document becomes."""
+
+    partitioner: str
+    chunker: str
+    chunk_tokens: int = Field(gt=0)
+    analysis: str = Field(description="version of the keyword analysis")
+    embedder: EmbedderIdentity
+    embedder_spec: EmbedderSpec
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits; equal for equal results."""
+        parts = (self.partitioner, self.chunker, self.chunk_tokens, self.analysis, self.embedder.model_dump_json())
+        return derive_id("pipeline", *parts).replace("-", "")[:12]
+
+    @property
+    def collection(self) -> CollectionSpec:
+        """The space its vectors live in, named so that an operator recognises it."""
+        readable = re.sub(r"[^A-Za-z0-9]+", "_", self.embedder.name).strip("_")[:48]
+        return CollectionSpec(name=f"Expertloop_{readable}_{self.fingerprint}", dimension=self.embedder.dimension)
 
 
 class CollectionSpec(Noun):
@@ -302,3 +381,4 @@ class Answer(Noun):
 
 
 ListedDocument.model_rebuild()
+Pipeline.model_rebuild()

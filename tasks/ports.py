@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.models import (
+    Chunk,
+    ChunkedDocument,
     CollectionSpec,
     EmbedderIdentity,
     Generation,
@@ -23,9 +25,11 @@ from tasks.models import (
     ListedDocument,
     Message,
     PartitionedDocument,
+    PartProblem,
     Passage,
     Problem,
     Question,
+    Run,
     SearchFilter,
 )
 
@@ -91,6 +95,92 @@ class Partitioner(Protocol):
 
     def partition_documents(self, jobs: Iterable[PartitionJob]) -> Iterator[PartitionOutcome]:
         """Yield one outcome a job, in any order; a file that hangs, crashes or eats memory is only its own problem."""
+
+
+class Known(NamedTuple):
+    """What the database remembers of a listed document."""
+
+    state: str
+    content_hash: str | None
+    seen_hash: str | None
+    read_fingerprint: str | None
+    read_capabilities: str | None
+    live_version_id: str | None
+    has_current: bool
+
+
+class Candidate(NamedTuple):
+    """A listed document that must be looked at; `known` is None when it was never seen."""
+
+    document_id: str
+    listed: ListedDocument
+    known: Known | None
+
+
+class NewVersion(NamedTuple):
+    """A document's content as one pipeline read it, ready to be written."""
+
+    version_id: str
+    document_id: str
+    content_hash: str
+    fingerprint: str
+    document: ChunkedDocument
+    document_type: str
+    modified: datetime | None
+    groups: tuple[str, ...]
+    embedding_keys: tuple[str, ...]
+    copied_from: str | None = None
+
+
+class Reading(NamedTuple):
+    """What became of one candidate; `outcome` is a word of the ledger."""
+
+    document_id: str
+    outcome: str
+    content_hash: str | None = None
+    problem: Problem | None = None
+    part_problems: tuple[PartProblem, ...] = ()
+    versions: tuple[NewVersion, ...] = ()
+    reprocess: bool = False
+    renamed_from: str | None = None
+
+
+class Gone(NamedTuple):
+    """Live documents of a source that its complete listing does not name."""
+
+    live: int
+    gone: int
+
+
+class Manifest(Protocol):
+    """The database's memory of sources; every write checks the run's lease and is one commit."""
+
+    def add_listing(self, run: Run, documents: Sequence[ListedDocument]) -> None:
+        """Write a part of the listing; a path listed twice becomes a second, quarantined entry."""
+
+    def compare_listing(self, run: Run, *, capabilities: str, batch_documents: int) -> int:
+        """Settle what needs no reading, take over new readers, number the rest in batches; returns their count."""
+
+    def read_candidates(self, run: Run, batch: int) -> list[Candidate]:
+        """The candidates of one batch that have no outcome yet."""
+
+    def find_renamed(self, run: Run, content_hash: str) -> tuple[str, str] | None:
+        """(document_id, version_id) of a live document with this content whose path is gone, claimed by no other."""
+
+    def copy_version(self, version_id: str, *, document_id: str, listed: ListedDocument) -> NewVersion:
+        """A live version under a new document_id."""
+
+    def record_readings(self, run: Run, readings: Sequence[Reading]) -> None:
+        """Write versions (not visible yet) and outcomes."""
+
+    def publish_batch(self, run: Run, batch: int, *, capabilities: str) -> None:
+        """The commit that readers see: move live versions, states, readers, problems of one batch."""
+
+    def count_gone(self, run: Run) -> Gone:
+        """How many live documents the listing does not name, renamed ones left out."""
+
+    def remove_gone(self, run: Run) -> int:
+        """Remove them from sight, and forget unlisted quarantined ones; returns how many were live."""
 
 
 # --- embedding and the vector store ------------------------------------------------------------------------------
@@ -198,12 +288,77 @@ class VectorIndex(Protocol):
         """Fold recent writes into the store's own indexes; searches are right without it, only slower."""
 
 
+class IndexedChunk(NamedTuple):
+    """A chunk with its id and the sha256 of its embedded text."""
+
+    chunk_id: str
+    embedding_key: str
+    chunk: Chunk
+
+
+class StoredVersion(NamedTuple):
+    """A version as the database holds it, with what the vector store needs of it."""
+
+    version_id: str
+    document_id: str
+    tenant: str
+    source: str
+    fingerprint: str
+    title: str
+    document_type: str
+    modified: datetime | None
+    groups: tuple[str, ...]
+    copied_from: str | None
+    chunks: tuple[IndexedChunk, ...]
+
+
+class Superseded(NamedTuple):
+    """A version to be swept, and where its chunks are."""
+
+    version_id: str
+    fingerprint: str
+    chunk_ids: list[str]
+
+
+class VersionStore(Protocol):
+    """Versions on their way into the vector store and out of it."""
+
+    def read_versions(self, version_ids: Sequence[str]) -> list[StoredVersion]:
+        """Versions with their chunks in order of position; unknown ids are left out."""
+
+    def mark_ready(self, run: Run, version_ids: Sequence[str]) -> None:
+        """Their chunks are in the vector store."""
+
+    def find_unindexed(self, run: Run, batch: int | None) -> list[str]:
+        """version_ids in state "writing" of one batch; of the whole source when batch is None."""
+
+    def find_superseded(self, run: Run) -> Iterator[list[Superseded]]:
+        """Pages of this source's versions that nobody sees or will see."""
+
+    def mark_swept(self, run: Run, version_ids: Sequence[str]) -> None:
+        """Their rows left the vector store."""
+
+    def read_stale_readers(self, run: Run) -> dict[str, tuple[str, ...]]:
+        """Readers by document_id of documents whose vector rows still carry the former ones."""
+
+    def mark_readers_written(self, run: Run, document_ids: Sequence[str]) -> None:
+        """The vector store knows their readers now."""
+
+
+class VectorCache(Protocol):
+    """What was embedded once is not embedded again."""
+
+    def read_vectors(self, embedder: EmbedderIdentity, keys: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The known ones, [d] each, by key."""
+
+    def write_vectors(self, embedder: EmbedderIdentity, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Remember them."""
+
+
 class PassageReader(Protocol):
     """The database's side of a search: what is live and readable at this moment."""
 
-    def read_passages(
-        self, tenant: str, chunk_ids: Sequence[str], principals: frozenset[str]
-    ) -> dict[str, Passage]:
+    def read_passages(self, tenant: str, chunk_ids: Sequence[str], principals: frozenset[str]) -> dict[str, Passage]:
         """The passages of live versions that one of the principals may read, by chunk_id; all others are left out."""
 
     def read_neighbours(

@@ -6,6 +6,7 @@ Built in doors and task wrappers, never at import (rule of STYLE.md); secrets ar
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 def default_cache() -> Path:
     """Where models live: outside every EXPERTLOOP_HOME, shared by all of them."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expertloop"
+
+
+def quieten_vendors() -> None:
+    """Switch off the notices, telemetry and downloads of document libraries; for worker processes, before they import."""
+    os.environ.update(UNSTRUCTURED_DISABLE_NOTICE="1", DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="true", HF_HUB_OFFLINE="1")
 
 
 class Settings(BaseSettings):
@@ -74,3 +80,30 @@ class Settings(BaseSettings):
     def resolved_index_url(self) -> str:
         """The setting, or the LanceDB folder in home."""
         return self.index_url or f"lancedb://{self.home.absolute() / 'index'}"
+
+
+def read_variables() -> Mapping[str, str]:
+    """Every environment variable: what `${NAME}` in sources.yaml may refer to."""
+    return dict(os.environ)
+
+
+def prepare_prefect(settings: Settings) -> None:
+    """Give Prefect its home and its patience, before it is imported.
+
+    Without a server of its own (`PREFECT_API_URL`), flows run against Prefect's ephemeral one, whose state belongs to our
+    home. What an operator has set already stays.
+    """
+    defaults = {
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": settings.log_level,
+        "DO_NOT_TRACK": "1",
+    }
+    if "PREFECT_API_URL" not in os.environ:
+        defaults |= {
+            "PREFECT_HOME": str(settings.home.absolute() / "prefect"),
+            # Nobody watches the heartbeat of an ephemeral run, and every flow waits a second for it to end.
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "",
+        }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

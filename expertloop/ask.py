@@ -1,0 +1,193 @@
+"""`expertloop search` and `expertloop ask`: without Prefect, because a run would cost more than it gives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from expertloop.output import console, escape, messages, print_json, print_note
+from tasks.errors import ConfigurationError
+from tasks.models import EVERYONE, Answer, Hit, Question
+from tasks.ports import Searcher
+from tasks.settings import Settings
+from tasks.wiring import Application, application
+
+BATCH = 32
+SNIPPET_CHARACTERS = 240
+
+QuestionArgument = Annotated[str | None, typer.Argument(metavar="QUESTION")]
+AsOption = Annotated[list[str] | None, typer.Option("--as", help="a group or user that asks; repeat for several")]
+LimitOption = Annotated[int | None, typer.Option("--k", min=1, max=1000, help="how many hits")]
+FileOption = Annotated[Path | None, typer.Option("--questions", help="JSONL with id, question and optional groups")]
+JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a question, on one line")]
+
+
+class QuestionLine(BaseModel):
+    """One line of a question file; other fields are for other commands."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str | int
+    question: str
+    groups: list[str] = Field(default_factory=list)
+
+
+def search(
+    question: QuestionArgument = None,
+    *,
+    as_groups: AsOption = None,
+    limit: LimitOption = None,
+    questions: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the passages that a question finds.
+
+    Example: expertloop search "notice period" --as hr --k 5
+    """
+    app = application(Settings())
+    limit = limit or app.settings.search_limit
+    for batch in _batches(app, question, questions, as_groups):
+        for asked, hits in zip(batch, app.searcher.search(batch, limit=limit), strict=True):
+            if as_json or questions:
+                print_json(_hits_record(asked, hits))
+            else:
+                _print_hits(hits)
+
+
+def ask(
+    question: QuestionArgument = None,
+    *,
+    as_groups: AsOption = None,
+    questions: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question from the documents, with citations, or say that they do not answer it.
+
+    Example: expertloop ask "Wie lange ist die Kündigungsfrist?" --as hr
+    """
+    app = application(Settings())
+    alone = questions is None and not as_json
+    searcher = _ShowingSearcher(app.searcher) if alone else app.searcher
+    for batch in _batches(app, question, questions, as_groups):
+        for answer in app.answer_questions(batch, searcher=searcher):
+            if alone:
+                _print_answer(answer)
+            else:
+                print_json(answer)
+
+
+class _ShowingSearcher:
+    """Puts the sources on the screen as soon as they are found, while the generator is still at work."""
+
+    def __init__(self, searcher: Searcher) -> None:
+        self._searcher = searcher
+
+    def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
+        """The hits, shown before they are returned."""
+        started = time.perf_counter()
+        found = self._searcher.search(questions, limit=limit)
+        for hits in found:
+            print_note(f"found {len(hits)} passages in {time.perf_counter() - started:.2f} s")
+            for hit in hits[:3]:
+                print_note(f"  {hit.rank}. {_where(hit)}")
+        return found
+
+
+def _batches(
+    app: Application, question: str | None, file: Path | None, as_groups: list[str] | None
+) -> Iterator[list[Question]]:
+    if (question is None) == (file is None):
+        raise typer.BadParameter("give one QUESTION, or --questions FILE")
+    principals = {EVERYONE, *(as_groups or ())}
+    if file is None:
+        yield [Question(text=question or "", principals=frozenset(principals), tenant=app.settings.tenant)]
+        return
+    batch: list[Question] = []
+    for line in read_questions(file):
+        readers = frozenset(principals | set(line.groups))
+        batch.append(Question(id=str(line.id), text=line.question, principals=readers, tenant=app.settings.tenant))
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def read_questions(file: Path) -> list[QuestionLine]:
+    """Every line of a question file.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or lines are wrong; all of them are named.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read {file}: {error}", advice="name a UTF-8 file of JSON lines") from error
+    found, faults = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(QuestionLine.model_validate_json(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            faults.append(f"line {number}: {'.'.join(map(str, first['loc'])) or 'object'}: {first['msg']}")
+    if faults:
+        raise ConfigurationError(
+            f"{file} has {len(faults)} wrong lines: " + "; ".join(faults[:20]),
+            advice='each line is an object such as {"id": "q1", "question": "…", "groups": ["hr"]}',
+        )
+    return found
+
+
+def _hits_record(question: Question, hits: Sequence[Hit]) -> dict[str, Any]:
+    record: dict[str, Any] = {"question": question.text, "hits": [_hit_record(hit) for hit in hits]}
+    return record if question.id is None else {"id": question.id} | record
+
+
+def _hit_record(hit: Hit) -> dict[str, Any]:
+    passage = hit.passage
+    return {
+        "rank": hit.rank,
+        "score": round(hit.score, 6),
+        "document_id": passage.document_id,
+        "chunk_id": passage.chunk_id,
+        "uri": passage.uri,
+        "title": passage.title,
+        "page": passage.chunk.page,
+        "text": passage.chunk.shown_text,
+    }
+
+
+def _where(hit: Hit) -> str:
+    page = f", page {hit.passage.chunk.page}" if hit.passage.chunk.page else ""
+    mark = " (outdated)" if hit.passage.outdated else ""
+    return f"{hit.passage.title}{page}{mark}  {hit.passage.uri}"
+
+
+def _print_hits(hits: Sequence[Hit]) -> None:
+    if not hits:
+        print_note("nothing found that you may read")
+    for hit in hits:
+        console.print(f"[bold]{hit.rank}.[/] {escape(_where(hit))}  [dim]{hit.score:.3f}[/]")
+        text = " ".join(hit.passage.chunk.shown_text.split())
+        console.print(f"   {escape(text[:SNIPPET_CHARACTERS])}{'…' if len(text) > SNIPPET_CHARACTERS else ''}")
+
+
+def _print_answer(answer: Answer) -> None:
+    if answer.abstained:
+        console.print(f"[bold]I don't know.[/] {escape(answer.reason or '')}")
+    else:
+        console.print(escape(answer.text))
+        if answer.mode == "extractive":
+            print_note("(quoted from the documents, not written by the model)")
+    for citation in answer.citations:
+        page = f", page {citation.page}" if citation.page else ""
+        console.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
+        console.print(f"    “{escape(' '.join(citation.quote.split()))}”", style="italic")
+    messages.print(f"{answer.timings.total_seconds:.1f} s", style="dim")

@@ -1,0 +1,57 @@
+"""`expertloop`: every command, its help and its exit code.
+
+Exit codes: 0 done (quarantined files and "I don't know" included) · 1 failed, and trying again changes nothing ·
+2 the command line is wrong · 3 a prune waits for --confirm-prune · 4 something does not answer: try again later ·
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from expertloop import ask, doctor, ingest, show
+from expertloop.output import configure_logging, print_error
+from tasks.errors import ProductError, PruneBlocked, TransientError
+from tasks.settings import Settings
+
+app = typer.Typer(
+    name="expertloop",
+    help="Keeps a small language model an expert in one company's business.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("init")(doctor.init)
+app.command("ingest")(ingest.ingest)
+app.command("search")(ask.search)
+app.command("ask")(ask.ask)
+app.command("documents")(show.documents)
+app.command("quarantine")(show.quarantine)
+app.command("status")(show.status)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run a command; our errors become two lines and an exit code, bugs keep their traceback."""
+    try:
+        configure_logging(Settings().log_level)
+        app()
+    except ProductError as error:
+        print_error(error)
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`| head`): that is its right.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def exit_code(error: ProductError) -> int:
+    """What the shell learns of an error."""
+    if isinstance(error, PruneBlocked):
+        return 3
+    return 4 if isinstance(error, TransientError) else 1

@@ -1,0 +1,144 @@
+"""`expertloop ingest`: run the ingest flow for one source or all of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from expertloop.output import messages, print_error, print_json, print_note, print_table
+from tasks.errors import DeviceBusy, ProductError, PruneBlocked
+from tasks.models import IngestRequest, Ledger
+from tasks.settings import Settings, prepare_prefect
+from tasks.wiring import Application, application
+
+LEDGER_WORDS = ("listed", "new", "changed", "renamed", "unchanged", "outdated", "quarantined", "removed")
+
+
+def ingest(
+    path: Annotated[str | None, typer.Argument(help="a folder, file or URL; default: all of sources.yaml")] = None,
+    *,
+    source: Annotated[list[str] | None, typer.Option("--source", help="only this source of sources.yaml")] = None,
+    confirm_prune: Annotated[
+        bool, typer.Option("--confirm-prune", help="many vanished documents are really gone")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the ledger as JSON, one line a source")] = False,
+) -> None:
+    """Read what changed, index it, take away what is gone.
+
+    Example: expertloop ingest ./handbooks
+    """
+    settings = Settings()
+    prepare_prefect(settings)
+    app = application(settings)
+    requests = _requests(app, path, source, confirm_prune=confirm_prune)
+    announce_pipeline_change(app)
+    failures: list[ProductError] = []
+    for request in requests:
+        try:
+            with _progress(app, request, quiet=as_json):
+                ledger = _run(request)
+        except DeviceBusy as error:
+            print_note(f"{error.message}; {error.advice}")
+            continue
+        except ProductError as error:
+            failures.append(error)
+            continue
+        if as_json:
+            print_json(ledger)
+        else:
+            _print_ledger(ledger)
+        if ledger.prune_blocked:
+            failures.append(_prune_error(ledger))
+    for error in failures[:-1]:
+        print_error(error)
+    if failures:
+        raise failures[-1]
+
+
+def announce_pipeline_change(app: Application) -> None:
+    """Say beforehand that every document will be read again, and why nobody will notice."""
+    serving, wanted = app.serving_pipeline(), app.current_pipeline()
+    if serving is None or serving.fingerprint == wanted.fingerprint:
+        return
+    changed = [
+        f"{name} {getattr(serving, name)} → {getattr(wanted, name)}"
+        for name in ("partitioner", "chunker", "chunk_tokens", "analysis", "embedder")
+        if getattr(serving, name) != getattr(wanted, name)
+    ]
+    print_note(
+        f"the pipeline changed ({'; '.join(changed)}): every document is read again into {wanted.collection.name}; "
+        f"{serving.collection.name} serves until that is done"
+    )
+
+
+def _requests(
+    app: Application, path: str | None, sources: list[str] | None, *, confirm_prune: bool
+) -> list[IngestRequest]:
+    if path is not None:
+        return [IngestRequest(url=path, tenant=app.settings.tenant, confirm_prune=confirm_prune)]
+    configured = app.configured_sources()
+    wanted = [request for request in configured if not sources or request.source in sources]
+    missing = set(sources or ()) - {request.source for request in configured}
+    if missing:
+        raise typer.BadParameter(f"{app.settings.sources} names no source {', '.join(sorted(missing))}")
+    return [request.model_copy(update={"confirm_prune": confirm_prune}) for request in wanted]
+
+
+def _run(request: IngestRequest) -> Ledger:
+    from flows.ingest import ingest_source
+
+    return ingest_source(request)
+
+
+def _prune_error(ledger: Ledger) -> PruneBlocked:
+    return PruneBlocked(
+        f"{ledger.prune_blocked} of {ledger.live_after} documents are no longer listed by {ledger.source}; "
+        "none of them was removed",
+        advice="look at the source; if they are really gone: expertloop ingest --confirm-prune",
+    )
+
+
+def _print_ledger(ledger: Ledger) -> None:
+    counts = [(word, getattr(ledger, word)) for word in LEDGER_WORDS]
+    print_table(
+        f"{ledger.source}: {ledger.live_after} documents live", [w for w, _ in counts], [[n for _, n in counts]]
+    )
+    print_note(f"{ledger.chunks} chunks written, {ledger.embedded} embedded, {ledger.seconds:.1f} s")
+    if ledger.quarantined or ledger.outdated:
+        print_note("what could not be read, and why: expertloop quarantine")
+
+
+@contextmanager
+def _progress(app: Application, request: IngestRequest, *, quiet: bool) -> Iterator[None]:
+    """A bar over the documents of the run, drawn from the database; nothing when piped."""
+    if quiet or not messages.is_terminal:
+        yield
+        return
+    stopped = threading.Event()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=messages, transient=True) as progress:
+        bar = progress.add_task(f"ingest {request.label}", total=None)
+
+        def draw() -> None:
+            while not stopped.wait(0.5):
+                done, total = app.runs.count_progress(request.tenant, app.find_source(request).name)
+                progress.update(bar, completed=done, total=total or None)
+
+        painter = threading.Thread(target=draw, daemon=True)
+        painter.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            painter.join()

@@ -1,0 +1,94 @@
+"""`expertloop documents`, `quarantine` and `status`: what there is, what is missing, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from expertloop.output import print_json, print_note, print_table
+from tasks.settings import Settings
+from tasks.wiring import Application, application
+
+JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
+
+
+def documents(*, as_json: JsonOption = False) -> None:
+    """List every document that readers can find.
+
+    Example: expertloop documents --json | head
+    """
+    app = application(Settings())
+    found = app.catalogue.list_documents(app.settings.tenant)
+    if as_json:
+        for document in found:
+            print_json(document.model_dump(mode="json", include=set(DOCUMENT_FIELDS)))
+        return
+    rows = [(d.state, d.title, d.chunks, " ".join(d.groups), d.uri) for d in found]
+    print_table(f"{len(rows)} documents", ("state", "title", "chunks", "readers", "uri"), rows)
+
+
+DOCUMENT_FIELDS = ("document_id", "uri", "title", "state", "groups", "chunks")
+
+
+def quarantine(*, as_json: JsonOption = False) -> None:
+    """List what cannot be read, why, and what to do about it.
+
+    Example: expertloop quarantine
+    """
+    app = application(Settings())
+    found = list(app.catalogue.list_quarantine(app.settings.tenant))
+    if as_json:
+        for entry in found:
+            print_json({"uri": entry.uri, "reason": entry.reason, "advice": entry.advice, "message": entry.message})
+        return
+    rows = [(entry.reason, entry.uri, entry.message, entry.advice) for entry in found]
+    print_table(f"{len(rows)} not readable", ("reason", "uri", "what", "what to do"), rows)
+
+
+def status(*, as_json: JsonOption = False) -> None:
+    """Show sources, their last runs and the collection that serves.
+
+    Example: expertloop status
+    """
+    app = application(Settings())
+    record = read_status(app)
+    if as_json:
+        print_json(record)
+        return
+    rows = [
+        (name, *(entry["documents"].get(state, 0) for state in STATES), entry["last_run"], entry["finished"])
+        for name, entry in record["sources"].items()
+    ]
+    print_table("sources", ("source", *STATES, "last run", "finished"), rows)
+    print_note(f"collection serving: {record['serving'] or 'none; run: expertloop ingest'}")
+    if record["building"]:
+        print_note(f"collection being built: {record['building']}; documents still to read: {record['unread']}")
+
+
+STATES = ("live", "empty", "outdated", "quarantined")
+
+
+def read_status(app: Application) -> dict[str, Any]:
+    """Sources with counts and last runs, collections."""
+    tenant = app.settings.tenant
+    counts = app.catalogue.count_states(tenant)
+    runs = {run["source"]: run for run in app.runs.read_last_runs(tenant)}
+    serving, building = app.collections.read_serving(), app.collections.read_building()
+    return {
+        "tenant": tenant,
+        "sources": {
+            name: {
+                "documents": counts.get(name, {}),
+                "last_run": runs[name]["status"] if name in runs else "none",
+                "finished": runs[name]["finished_at"].isoformat()
+                if name in runs and runs[name]["finished_at"]
+                else None,
+                "error": runs[name]["error"] if name in runs else None,
+            }
+            for name in sorted({*counts, *runs})
+        },
+        "serving": serving.collection.name if serving else None,
+        "building": building.collection.name if building else None,
+        "unread": app.collections.count_unread(building) if building else {},
+    }

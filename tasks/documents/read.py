@@ -1,0 +1,214 @@
+"""From listed files to readings: fetch, hash, decide, partition, chunk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
+
+from tasks.documents.chunk import chunk_document, embedded_text
+from tasks.documents.manifest import Decision, decide, failed_outcome, read_outcome
+from tasks.errors import DocumentRejected
+from tasks.language import detect_language
+from tasks.models import ChunkedDocument, PartitionedDocument, Problem, Run, derive_version_id, hash_text
+from tasks.ports import (
+    Candidate,
+    Manifest,
+    NewVersion,
+    PartitionJob,
+    Partitioner,
+    PartitionOutcome,
+    Reading,
+    Source,
+    TokenCounter,
+)
+
+logger = logging.getLogger(__name__)
+
+COPY_BYTES = 1 << 20
+
+
+class ChunkPlan(NamedTuple):
+    """How one pipeline cuts documents."""
+
+    fingerprint: str
+    counter: TokenCounter
+    max_tokens: int
+
+
+class Fetched(NamedTuple):
+    """A candidate whose bytes are on local disk."""
+
+    candidate: Candidate
+    file: Path
+    content_hash: str
+    reprocess: bool
+
+
+class DocumentReader:
+    """Reads the candidates of one run.
+
+    Args:
+        run: The run, whose pipeline is the newest of `plans`.
+        source: Opens the documents.
+        manifest: Finds renames.
+        partitioner: Turns files into elements.
+        plans: One plan a collection that must be kept up: the serving one and, while another is being built, that too.
+        scratch: An existing folder for the bytes of a batch.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        source: Source,
+        manifest: Manifest,
+        partitioner: Partitioner,
+        plans: Sequence[ChunkPlan],
+        scratch: Path,
+    ) -> None:
+        self._run = run
+        self._source = source
+        self._manifest = manifest
+        self._partitioner = partitioner
+        self._plans = plans
+        self._scratch = scratch
+
+    def read_documents(self, candidates: Sequence[Candidate]) -> Iterator[Reading]:
+        """One reading a candidate, as they come; bytes on disk at one time are those of the files in work."""
+        waiting: dict[str, Fetched] = {}
+        settled: list[Reading] = []
+
+        def jobs() -> Iterator[PartitionJob]:
+            for candidate in candidates:
+                found = self._look_at(candidate)
+                if isinstance(found, Reading):
+                    settled.append(found)
+                    continue
+                waiting[candidate.document_id] = found
+                listed = candidate.listed
+                yield PartitionJob(candidate.document_id, found.file, listed.file_name, listed.language)
+
+        for outcome in self._partitioner.partition_documents(jobs()):
+            fetched = waiting.pop(outcome.key)
+            fetched.file.unlink(missing_ok=True)
+            yield self._make_reading(fetched, outcome)
+        yield from settled
+
+    def _look_at(self, candidate: Candidate) -> Reading | Fetched:
+        if candidate.listed.problem:
+            return _failed(candidate, None, candidate.listed.problem)
+        try:
+            file, content_hash = self._fetch(candidate)
+        except DocumentRejected as error:
+            return _failed(candidate, None, _problem(error))
+        decision = decide(
+            candidate.known,
+            content_hash,
+            fingerprint=self._run.fingerprint,
+            capabilities=self._partitioner.capabilities,
+        )
+        settled = self._settle(candidate, content_hash, decision)
+        if settled is None:
+            return Fetched(candidate, file, content_hash, decision is Decision.REPROCESS)
+        file.unlink()
+        return settled
+
+    def _settle(self, candidate: Candidate, content_hash: str, decision: Decision) -> Reading | None:
+        if decision is Decision.KEEP:
+            return Reading(candidate.document_id, "unchanged", content_hash)
+        if decision is Decision.RESTORE:
+            return Reading(candidate.document_id, "changed", content_hash)
+        if decision is Decision.STILL_UNREADABLE:
+            return Reading(candidate.document_id, failed_outcome(candidate.known), content_hash)
+        if decision is Decision.READ and read_outcome(candidate.known) == "new":
+            return self._take_over_renamed(candidate, content_hash)
+        return None
+
+    def _take_over_renamed(self, candidate: Candidate, content_hash: str) -> Reading | None:
+        found = self._manifest.find_renamed(self._run, content_hash)
+        if found is None:
+            return None
+        former, version_id = found
+        copy = self._manifest.copy_version(version_id, document_id=candidate.document_id, listed=candidate.listed)
+        logger.info("document renamed from=%s to=%s", former, candidate.document_id)
+        return Reading(candidate.document_id, "renamed", content_hash, versions=(copy,), renamed_from=former)
+
+    def _fetch(self, candidate: Candidate) -> tuple[Path, str]:
+        suffix = PurePosixPath(candidate.listed.file_name).suffix[:16]
+        file = self._scratch / f"{candidate.document_id}{suffix if suffix.isascii() else ''}"
+        with self._source.open_document(candidate.listed.path) as stream:
+            return file, _copy_and_hash(stream, file)
+
+    def _make_reading(self, fetched: Fetched, outcome: PartitionOutcome) -> Reading:
+        candidate = fetched.candidate
+        if outcome.document is None:
+            assert outcome.problem is not None
+            return _failed(candidate, fetched.content_hash, outcome.problem)
+        plans = (
+            self._plans if not fetched.reprocess else [p for p in self._plans if p.fingerprint == self._run.fingerprint]
+        )
+        written = tuple(self._make_version(fetched, outcome.document, plan) for plan in plans)
+        if not written[0].document.text.strip() and not outcome.document.may_be_empty:
+            return _failed(candidate, fetched.content_hash, NO_TEXT)
+        return Reading(
+            candidate.document_id,
+            "unchanged" if fetched.reprocess else read_outcome(candidate.known),
+            fetched.content_hash,
+            part_problems=outcome.document.problems,
+            versions=written,
+            reprocess=fetched.reprocess,
+        )
+
+    def _make_version(self, fetched: Fetched, document: PartitionedDocument, plan: ChunkPlan) -> NewVersion:
+        candidate, listed = fetched.candidate, fetched.candidate.listed
+        chunked = chunk_document(
+            document,
+            counter=plan.counter,
+            max_tokens=plan.max_tokens,
+            fallback_title=listed.title or PurePosixPath(listed.file_name).stem,
+            language=listed.language,
+            detect_language=detect_language,
+        )
+        return NewVersion(
+            version_id=derive_version_id(candidate.document_id, fetched.content_hash, plan.fingerprint),
+            document_id=candidate.document_id,
+            content_hash=fetched.content_hash,
+            fingerprint=plan.fingerprint,
+            document=chunked,
+            document_type=PurePosixPath(listed.file_name).suffix.lstrip(".").lower()[:32],
+            modified=listed.modified,
+            groups=tuple(sorted(set(listed.groups))),
+            embedding_keys=embedding_keys(chunked),
+        )
+
+
+NO_TEXT = Problem(
+    reason="no-text",
+    message="the file is not empty, but no text was found in it",
+    advice="if it holds scanned pages, install tesseract (make system-packages) and ingest again",
+)
+
+
+def embedding_keys(document: ChunkedDocument) -> tuple[str, ...]:
+    """sha256 of what is embedded of each chunk."""
+    return tuple(hash_text(embedded_text(document.title, chunk)) for chunk in document.chunks)
+
+
+def _copy_and_hash(stream: BinaryIO, file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("wb") as copy:
+        while block := stream.read(COPY_BYTES):
+            digest.update(block)
+            copy.write(block)
+    return digest.hexdigest()
+
+
+def _failed(candidate: Candidate, content_hash: str | None, problem: Problem) -> Reading:
+    return Reading(candidate.document_id, failed_outcome(candidate.known), content_hash, problem=problem)
+
+
+def _problem(error: DocumentRejected) -> Problem:
+    return Problem(reason=error.reason, message=error.message, advice=error.advice)

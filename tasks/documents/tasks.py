@@ -1,0 +1,121 @@
+"""Prefect tasks over the documents room: settings and ports in, ids and counts out."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect import task
+
+from tasks.documents.manifest import prune_is_suspicious
+from tasks.documents.read import ChunkPlan, DocumentReader
+from tasks.errors import ProductError
+from tasks.models import IngestRequest, Ledger, Run
+from tasks.retries import touches_backends
+from tasks.wiring import application
+
+logger = logging.getLogger(__name__)
+
+LISTING_PAGE = 1000
+READINGS_PAGE = 64
+
+
+@contextmanager
+def hold_source(request: IngestRequest) -> Iterator[Run]:
+    """Hold the source's lease and one run of it while the block runs.
+
+    Raises:
+        DeviceBusy: Another ingest of this source is at work.
+    """
+    app = application()
+    source = app.find_source(request)
+    pipeline = app.open_pipeline()
+    with app.leases.hold(f"source {request.tenant}/{source.name}") as token:
+        run = app.runs.begin_run(
+            tenant=request.tenant, source=source.name, lease_token=token, fingerprint=pipeline.fingerprint
+        )
+        try:
+            yield run
+        except ProductError as error:
+            app.runs.fail_run(run, error.message)
+            raise
+
+
+@task(**touches_backends())
+def list_source(run: Run, request: IngestRequest) -> None:
+    """Stream the source's listing into the database; nothing may be pruned unless this ends well."""
+    app = application()
+    app.runs.clear_listing(run)
+    page = []
+    for document in app.find_source(request).list_documents():
+        page.append(document)
+        if len(page) == LISTING_PAGE:
+            app.manifest.add_listing(run, page)
+            page = []
+    if page:
+        app.manifest.add_listing(run, page)
+
+
+@task(**touches_backends())
+def compare_listing(run: Run) -> int:
+    """Settle what needs no reading; returns how many batches are left to read."""
+    app = application()
+    batches = app.manifest.compare_listing(
+        run, capabilities=app.partitioner.capabilities, batch_documents=app.settings.batch_documents
+    )
+    logger.info("listing compared run_id=%s batches=%s", run.run_id, batches)
+    return batches
+
+
+@task(**touches_backends())
+def read_documents(run: Run, request: IngestRequest, batch: int) -> int:
+    """Partition and chunk one batch into versions that nobody sees yet; returns the batch's number."""
+    app = application()
+    candidates = app.manifest.read_candidates(run, batch)
+    with tempfile.TemporaryDirectory(prefix="batch-", dir=app.scratch) as scratch:
+        reader = DocumentReader(
+            run,
+            source=app.find_source(request),
+            manifest=app.manifest,
+            partitioner=app.partitioner,
+            plans=[
+                ChunkPlan(p.fingerprint, app.embedder(p.embedder_spec), p.chunk_tokens) for p in app.written_pipelines()
+            ],
+            scratch=Path(scratch),
+        )
+        page = []
+        for reading in reader.read_documents(candidates):
+            page.append(reading)
+            if len(page) == READINGS_PAGE:
+                app.manifest.record_readings(run, page)
+                page = []
+        app.manifest.record_readings(run, page)
+    return batch
+
+
+@task(**touches_backends())
+def publish_documents(run: Run, batch: int) -> None:
+    """Make one batch visible in one commit."""
+    app = application()
+    app.manifest.publish_batch(run, batch, capabilities=app.partitioner.capabilities)
+
+
+@task(**touches_backends())
+def prune_documents(run: Run, *, confirmed: bool) -> tuple[int, int]:
+    """Remove documents that the complete listing does not name; returns (removed, blocked)."""
+    app = application()
+    gone = app.manifest.count_gone(run)
+    suspicious = prune_is_suspicious(gone, share=app.settings.prune_share, minimum=app.settings.prune_minimum)
+    if suspicious and not confirmed:
+        logger.warning("prune stopped run_id=%s gone=%s live=%s", run.run_id, gone.gone, gone.live)
+        return 0, gone.gone
+    return app.manifest.remove_gone(run), 0
+
+
+@task(**touches_backends())
+def finish_run(run: Run, *, removed: int, blocked: int) -> Ledger:
+    """Balance and store the ledger."""
+    return application().runs.finish_run(run, removed=removed, prune_blocked=blocked)

@@ -1,0 +1,427 @@
+"""The `Manifest` port: what a listing means against what is known, and the commits that readers see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tasks.integrations.database.engine import Database, upsert
+from tasks.integrations.database.leases import check_lease
+from tasks.integrations.database.rows import (
+    chunk_from_row,
+    chunk_rows,
+    listed_document,
+    listing_row,
+    part_problem_rows,
+    version_row,
+)
+from tasks.integrations.database.schema import (
+    chunks,
+    collections,
+    document_readers,
+    documents,
+    listing,
+    versions,
+)
+from tasks.models import (
+    ChunkedDocument,
+    ListedDocument,
+    Problem,
+    Run,
+    derive_document_id,
+    derive_version_id,
+)
+from tasks.ports import Candidate, Gone, Known, NewVersion, Reading
+
+LIVE = ("live", "empty", "outdated")
+RACY_SECONDS = 2
+"""A file modified this shortly before the listing may change again within its clock's grain: it is hashed next time."""
+
+
+class DatabaseManifest:
+    """Every write is one fenced commit; nothing is kept in memory between calls."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_listing(self, run: Run, documents: Sequence[ListedDocument]) -> None:
+        """Write a part of the listing; a path listed twice becomes a second, quarantined entry."""
+        rows = [listing_row(run, derive_document_id(run.tenant, run.source, d.path), d) for d in documents]
+        with self._database.write() as connection:
+            check_lease(connection, run.lease_token)
+            known = self._listed_ids(connection, run, [row["document_id"] for row in rows])
+            for number, row in enumerate(rows):
+                if row["document_id"] in known:
+                    rows[number] = _listed_twice(run, row)
+                known.add(row["document_id"])
+            upsert(connection, listing, rows)
+
+    def compare_listing(self, run: Run, *, capabilities: str, batch_documents: int) -> int:
+        """Settle what needs no reading, take over new readers, number the rest in batches; returns their count."""
+        with self._database.write() as connection:
+            check_lease(connection, run.lease_token)
+            _settle_unchanged(connection, run, capabilities)
+            _take_over_readers(connection, run)
+            _number_batches(connection, run, batch_documents)
+            last = connection.execute(sa.select(sa.func.max(listing.c.batch)).where(listing.c.run_id == run.run_id))
+            return int(last.scalar_one() or 0)
+
+    def read_candidates(self, run: Run, batch: int) -> list[Candidate]:
+        """The candidates of one batch that have no outcome yet, by path."""
+        query = (
+            sa.select(listing, *_known_columns())
+            .join(documents, documents.c.document_id == listing.c.document_id, isouter=True)
+            .where(listing.c.run_id == run.run_id, listing.c.batch == batch, listing.c.outcome.is_(None))
+            .order_by(listing.c.path)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+            current = self._current_versions(connection, run, rows)
+        return [Candidate(r["document_id"], listed_document(dict(r)), _known(r, current)) for r in rows]
+
+    def find_renamed(self, run: Run, content_hash: str) -> tuple[str, str] | None:
+        """(document_id, version_id) of a live document with this content whose path is gone, claimed by no other."""
+        listed = sa.select(listing.c.document_id).where(listing.c.run_id == run.run_id)
+        claimed = listed.with_only_columns(listing.c.renamed_from).where(listing.c.renamed_from.is_not(None))
+        query = (
+            sa.select(documents.c.document_id, documents.c.live_version_id)
+            .where(
+                documents.c.tenant == run.tenant,
+                documents.c.source == run.source,
+                documents.c.content_hash == content_hash,
+                documents.c.state.in_(("live", "empty")),
+                documents.c.document_id.not_in(listed),
+                documents.c.document_id.not_in(claimed),
+            )
+            .order_by(documents.c.path)
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).one_or_none()
+        return (found[0], found[1]) if found else None
+
+    def copy_version(self, version_id: str, *, document_id: str, listed: ListedDocument) -> NewVersion:
+        """A version under a new document_id, for a rename."""
+        with self._database.read() as connection:
+            return copied_version(connection, version_id, document_id=document_id, groups=listed.groups)
+
+    def record_readings(self, run: Run, readings: Sequence[Reading]) -> None:
+        """Write versions (not visible yet) and outcomes."""
+        written = [version for reading in readings for version in reading.versions]
+        with self._database.write() as connection:
+            check_lease(connection, run.lease_token)
+            write_versions(connection, run, written)
+            for reading in readings:
+                connection.execute(
+                    sa.update(listing)
+                    .where(listing.c.run_id == run.run_id, listing.c.document_id == reading.document_id)
+                    .values(_outcome_values(reading))
+                )
+
+    def publish_batch(self, run: Run, batch: int, *, capabilities: str) -> None:
+        """The commit that readers see: move live versions, states, readers, problems of one batch."""
+        query = sa.select(listing).where(
+            listing.c.run_id == run.run_id, listing.c.batch == batch, listing.c.outcome.is_not(None)
+        )
+        with self._database.write() as connection:
+            check_lease(connection, run.lease_token)
+            rows = connection.execute(query).mappings().all()
+            known = _documents_by_id(connection, [row["document_id"] for row in rows])
+            live = _serving_versions(connection, rows)
+            published = [_document_row(run, row, known.get(row["document_id"]), live, capabilities) for row in rows]
+            upsert(connection, documents, published)
+            write_readers(connection, {row["document_id"]: row["groups"] for row in published})
+            for row in rows:
+                if row["renamed_from"]:
+                    move_document(connection, row["renamed_from"], row["document_id"])
+
+    def count_gone(self, run: Run) -> Gone:
+        """How many live documents the listing does not name, renamed ones left out (they have moved already)."""
+        mine = _live_documents(run)
+        with self._database.read() as connection:
+            live = connection.execute(sa.select(sa.func.count()).select_from(documents).where(*mine)).scalar_one()
+            gone = connection.execute(
+                sa.select(sa.func.count()).select_from(documents).where(*mine, _unlisted(run))
+            ).scalar_one()
+        return Gone(live=live, gone=gone)
+
+    def remove_gone(self, run: Run) -> int:
+        """Remove them from sight, and forget unlisted quarantined ones; returns how many were live."""
+        vanished = sa.select(documents.c.document_id).where(*_live_documents(run), _unlisted(run))
+        with self._database.write() as connection:
+            check_lease(connection, run.lease_token)
+            connection.execute(sa.delete(document_readers).where(document_readers.c.document_id.in_(vanished)))
+            removed = connection.execute(
+                sa.update(documents)
+                .where(*_live_documents(run), _unlisted(run))
+                .values(state="removed", live_version_id=None, content_hash=None, problem=None, part_problems=None)
+            ).rowcount
+            connection.execute(
+                sa.delete(documents).where(
+                    documents.c.tenant == run.tenant,
+                    documents.c.source == run.source,
+                    documents.c.state == "quarantined",
+                    _unlisted(run),
+                )
+            )
+        return int(removed)
+
+    def _listed_ids(self, connection: Connection, run: Run, ids: Sequence[str]) -> set[str]:
+        query = sa.select(listing.c.document_id).where(listing.c.run_id == run.run_id, listing.c.document_id.in_(ids))
+        return set(connection.execute(query).scalars())
+
+    def _current_versions(self, connection: Connection, run: Run, rows: Iterable[Any]) -> set[str]:
+        """The document_ids whose live content this run's pipeline has read already."""
+        wanted = {
+            derive_version_id(row["document_id"], row["known_content_hash"], run.fingerprint): row["document_id"]
+            for row in rows
+            if row["known_content_hash"]
+        }
+        query = sa.select(versions.c.version_id).where(
+            versions.c.version_id.in_(list(wanted)), versions.c.state == "ready"
+        )
+        return {wanted[version_id] for version_id in connection.execute(query).scalars()}
+
+
+def write_versions(connection: Connection, run: Run, written: Sequence[NewVersion]) -> None:
+    """Write versions and chunks in state "writing"; a half-written version of a killed run is replaced."""
+    if not written:
+        return
+    now = datetime.now(UTC)
+    ids = [version.version_id for version in written]
+    connection.execute(sa.delete(chunks).where(chunks.c.version_id.in_(ids)))
+    upsert(connection, versions, [version_row(run, version) | {"created_at": now} for version in written])
+    rows = [row for version in written for row in chunk_rows(version)]
+    if rows:
+        connection.execute(sa.insert(chunks), rows)
+
+
+def write_readers(connection: Connection, readers: dict[str, Sequence[str]]) -> None:
+    """Replace who may read each document."""
+    if not readers:
+        return
+    connection.execute(sa.delete(document_readers).where(document_readers.c.document_id.in_(list(readers))))
+    rows = [{"document_id": key, "principal": name} for key, names in readers.items() for name in sorted(set(names))]
+    if rows:
+        connection.execute(sa.insert(document_readers), rows)
+
+
+def move_document(connection: Connection, old: str, new: str) -> None:
+    """Everything that hangs on a renamed document goes with it; the old row goes away in the same commit."""
+    connection.execute(sa.update(versions).where(versions.c.document_id == old).values(document_id=new))
+    connection.execute(sa.delete(documents).where(documents.c.document_id == old))
+
+
+def copied_version(
+    connection: Connection,
+    version_id: str,
+    *,
+    document_id: str,
+    groups: Sequence[str],
+    fingerprint: str | None = None,
+) -> NewVersion:
+    """The same text and chunks under another document_id or pipeline."""
+    row = connection.execute(sa.select(versions).where(versions.c.version_id == version_id)).mappings().one()
+    parts = (
+        connection.execute(sa.select(chunks).where(chunks.c.version_id == version_id).order_by(chunks.c.position))
+        .mappings()
+        .all()
+    )
+    fingerprint = fingerprint or row["fingerprint"]
+    return NewVersion(
+        version_id=derive_version_id(document_id, row["content_hash"], fingerprint),
+        document_id=document_id,
+        content_hash=row["content_hash"],
+        fingerprint=fingerprint,
+        document=ChunkedDocument(
+            text=row["text"],
+            title=row["title"],
+            language=row["language"],
+            chunks=tuple(chunk_from_row(dict(part)) for part in parts),
+        ),
+        document_type=row["document_type"],
+        modified=row["modified"],
+        groups=tuple(sorted(set(groups))),
+        embedding_keys=tuple(part["embedding_key"] for part in parts),
+        copied_from=version_id if fingerprint == row["fingerprint"] else None,
+    )
+
+
+def _listed_twice(run: Run, row: dict[str, Any]) -> dict[str, Any]:
+    path = f"{row['path']} (listed again)"
+    problem = Problem(
+        reason="listed-twice",
+        message=f"{row['path']} is listed more than once; only the first one is read",
+        advice="make the key column or the path unique in this source",
+    )
+    document_id = derive_document_id(run.tenant, run.source, path)
+    return row | {"document_id": document_id, "path": path, "problem": problem.model_dump()}
+
+
+def _settle_unchanged(connection: Connection, run: Run, capabilities: str) -> None:
+    """Equal etag, or equal size and time, under the same conditions: the former outcome stands, nothing is read."""
+    same_stat = sa.or_(
+        sa.and_(listing.c.etag.is_not(None), listing.c.etag == documents.c.seen_etag),
+        sa.and_(
+            listing.c.etag.is_(None),
+            listing.c.modified == documents.c.seen_modified,
+            listing.c.size_bytes.is_not_distinct_from(documents.c.seen_size),
+        ),
+    )
+    same_pipeline = documents.c.read_fingerprint == run.fingerprint
+    failed_alike = sa.and_(same_pipeline, documents.c.read_capabilities == capabilities)
+    settled = sa.case(
+        (sa.and_(documents.c.state.in_(("live", "empty")), same_pipeline), "unchanged"),
+        (sa.and_(documents.c.state.in_(("outdated", "quarantined")), failed_alike), documents.c.state),
+        else_=None,
+    )
+    connection.execute(
+        sa.update(listing)
+        .where(
+            listing.c.run_id == run.run_id,
+            listing.c.document_id == documents.c.document_id,
+            listing.c.problem.is_(None),
+            same_stat,
+        )
+        .values(outcome=settled)
+    )
+
+
+def _take_over_readers(connection: Connection, run: Run) -> None:
+    """Withdrawing is effective with this commit; the vector store learns of it afterwards (`readers_stale`)."""
+    query = (
+        sa.select(listing.c.document_id, listing.c.groups)
+        .join(documents, documents.c.document_id == listing.c.document_id)
+        .where(
+            listing.c.run_id == run.run_id,
+            documents.c.state != "removed",
+            sa.cast(listing.c.groups, sa.Text) != sa.cast(documents.c.groups, sa.Text),
+        )
+    )
+    changed = {row.document_id: row.groups for row in connection.execute(query)}
+    for document_id, groups in changed.items():
+        connection.execute(
+            sa.update(documents).where(documents.c.document_id == document_id).values(groups=groups, readers_stale=True)
+        )
+    write_readers(connection, changed)
+
+
+def _number_batches(connection: Connection, run: Run, batch_documents: int) -> None:
+    undecided = (
+        sa.select(
+            listing.c.document_id,
+            (sa.func.row_number().over(order_by=listing.c.path) - 1).label("number"),
+        )
+        .where(listing.c.run_id == run.run_id, listing.c.outcome.is_(None))
+        .subquery()
+    )
+    connection.execute(
+        sa.update(listing)
+        .where(listing.c.run_id == run.run_id, listing.c.document_id == undecided.c.document_id)
+        .values(batch=undecided.c.number / batch_documents + 1)
+    )
+
+
+def _known_columns() -> list[Any]:
+    names = ("state", "content_hash", "seen_hash", "read_fingerprint", "read_capabilities", "live_version_id")
+    return [documents.c[name].label(f"known_{name}") for name in names]
+
+
+def _known(row: Any, current: set[str]) -> Known | None:
+    if row["known_state"] is None:
+        return None
+    return Known(
+        state=row["known_state"],
+        content_hash=row["known_content_hash"],
+        seen_hash=row["known_seen_hash"],
+        read_fingerprint=row["known_read_fingerprint"],
+        read_capabilities=row["known_read_capabilities"],
+        live_version_id=row["known_live_version_id"],
+        has_current=row["document_id"] in current,
+    )
+
+
+def _outcome_values(reading: Reading) -> dict[str, Any]:
+    return {
+        "outcome": reading.outcome,
+        "content_hash": reading.content_hash,
+        "problem": reading.problem.model_dump() if reading.problem else None,
+        "part_problems": part_problem_rows(reading.part_problems),
+        "reprocess": reading.reprocess,
+        "renamed_from": reading.renamed_from,
+    }
+
+
+def _documents_by_id(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
+    query = sa.select(documents).where(documents.c.document_id.in_(ids))
+    return {row["document_id"]: row for row in connection.execute(query).mappings()}
+
+
+def _serving_versions(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str], Any]:
+    """Indexed versions of the serving collection's pipeline by (document_id, content_hash)."""
+    query = (
+        sa.select(versions.c.version_id, versions.c.document_id, versions.c.content_hash, versions.c.chunk_count)
+        .join(collections, collections.c.fingerprint == versions.c.fingerprint)
+        .where(
+            collections.c.state == "serving",
+            versions.c.state == "ready",
+            versions.c.document_id.in_([row["document_id"] for row in rows]),
+        )
+    )
+    return {(row.document_id, row.content_hash): row for row in connection.execute(query)}
+
+
+def _document_row(
+    run: Run, row: Any, known: Any, live: dict[tuple[str, str], Any], capabilities: str
+) -> dict[str, Any]:
+    failed = row["outcome"] in {"outdated", "quarantined"}
+    kept = {"live_version_id": known["live_version_id"], "content_hash": known["content_hash"]} if known else {}
+    if failed:
+        what = {"state": row["outcome"], "live_version_id": None, "content_hash": None} | (
+            kept if row["outcome"] == "outdated" else {}
+        )
+    else:
+        version = live[row["document_id"], row["content_hash"]]
+        state = "live" if version.chunk_count else "empty"
+        what = {"state": state, "live_version_id": version.version_id, "content_hash": row["content_hash"]}
+    racy = row["modified"] is not None and row["modified"] > run.started_at - timedelta(seconds=RACY_SECONDS)
+    return (
+        what
+        | {
+            "document_id": row["document_id"],
+            "tenant": run.tenant,
+            "source": run.source,
+            "path": row["path"],
+            "uri": row["uri"],
+            "file_name": row["file_name"],
+            "groups": row["groups"],
+            "readers_stale": bool(known and known["readers_stale"]),
+            "seen_size": row["size_bytes"],
+            "seen_modified": None if racy else row["modified"],
+            "seen_etag": row["etag"],
+            "seen_hash": row["content_hash"],
+            "read_fingerprint": run.fingerprint,
+            "read_capabilities": capabilities,
+            "updated_at": datetime.now(UTC),
+        }
+        | _findings(row, known, failed=failed)
+    )
+
+
+def _findings(row: Any, known: Any, *, failed: bool) -> dict[str, Any]:
+    """Problems found now; where nothing was read again, those found before."""
+    read_again = row["outcome"] in {"new", "changed"} or row["reprocess"] or row["problem"]
+    source = row if read_again or known is None else known
+    return {"problem": source["problem"] if failed else None, "part_problems": source["part_problems"]}
+
+
+def _live_documents(run: Run) -> tuple[sa.ColumnElement[bool], ...]:
+    return documents.c.tenant == run.tenant, documents.c.source == run.source, documents.c.state.in_(LIVE)
+
+
+def _unlisted(run: Run) -> sa.ColumnElement[bool]:
+    return ~sa.exists().where(listing.c.run_id == run.run_id, listing.c.document_id == documents.c.document_id)

@@ -1,0 +1,89 @@
+"""The `PassageReader` port: the join that makes a search show only what is live and readable at this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from tasks.integrations.database.engine import Database
+from tasks.integrations.database.rows import chunk_from_row
+from tasks.integrations.database.schema import chunks, document_readers, documents, versions
+from tasks.models import Passage
+
+
+class DatabasePassages:
+    """Reads passages of live versions; what the asker may not read does not exist."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read_passages(self, tenant: str, chunk_ids: Sequence[str], principals: frozenset[str]) -> dict[str, Passage]:
+        """The passages of live versions that one of the principals may read, by chunk_id; all others are left out."""
+        query = _visible(tenant, principals).where(chunks.c.chunk_id.in_(chunk_ids))
+        return {row["chunk_id"]: _passage(row) for row in self._rows(query)}
+
+    def read_neighbours(
+        self, tenant: str, version_id: str, positions: Sequence[int], principals: frozenset[str]
+    ) -> dict[int, Passage]:
+        """Passages of one live version by position, under the same conditions."""
+        query = _visible(tenant, principals).where(chunks.c.version_id == version_id, chunks.c.position.in_(positions))
+        return {row["position"]: _passage(row) for row in self._rows(query)}
+
+    def read_text(self, tenant: str, document_id: str, principals: frozenset[str]) -> str | None:
+        """The text of the live version, or None where there is none that they may read."""
+        query = (
+            sa.select(versions.c.text)
+            .join(documents, documents.c.live_version_id == versions.c.version_id)
+            .where(documents.c.document_id == document_id, *_readable(tenant, principals))
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def _rows(self, query: sa.Select[Any]) -> Iterable[Any]:
+        with self._database.read() as connection:
+            return connection.execute(query).mappings().all()
+
+
+def _visible(tenant: str, principals: frozenset[str]) -> sa.Select[Any]:
+    return (
+        sa.select(
+            chunks,
+            versions.c.document_id,
+            versions.c.content_hash,
+            versions.c.title,
+            versions.c.document_type,
+            versions.c.modified,
+            documents.c.uri,
+            documents.c.source,
+            documents.c.state,
+        )
+        .join(versions, versions.c.version_id == chunks.c.version_id)
+        .join(documents, documents.c.live_version_id == versions.c.version_id)
+        .where(*_readable(tenant, principals))
+    )
+
+
+def _readable(tenant: str, principals: frozenset[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    readable = sa.exists().where(
+        document_readers.c.document_id == documents.c.document_id,
+        document_readers.c.principal.in_(sorted(principals)),
+    )
+    return documents.c.tenant == tenant, readable
+
+
+def _passage(row: Any) -> Passage:
+    return Passage(
+        chunk_id=row["chunk_id"],
+        document_id=row["document_id"],
+        version_id=row["version_id"],
+        content_hash=row["content_hash"],
+        uri=row["uri"],
+        title=row["title"],
+        source=row["source"],
+        document_type=row["document_type"],
+        modified=row["modified"],
+        outdated=row["state"] == "outdated",
+        chunk=chunk_from_row(dict(row)),
+    )

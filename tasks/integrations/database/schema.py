@@ -1,0 +1,204 @@
+"""The tables. Ids are derived strings (rule 2), times are UTC, JSON columns hold lists and small objects.
+
+tenant ─ document ─< version ─< chunk          what is known; a document's live_version_id is what readers see
+             └─< document_reader                who may read it
+run ─< listing                                  one ingest: every listed file and what became of it
+collection                                      one embedding space in the vector store
+cached_vector · lease                           what was embedded before · who works on what
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """Aware UTC datetimes on every database; SQLite keeps no zone of its own."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """To UTC; a naive datetime is a bug of ours."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """To aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str, *args: Any, **keywords: Any) -> sa.Column[str]:
+    return sa.Column(name, sa.String(36), *args, **keywords)
+
+
+documents = sa.Table(
+    "documents",
+    metadata,
+    _id("document_id", primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # live | empty | outdated | quarantined | removed
+    _id("live_version_id"),  # the version readers see; null when quarantined or removed
+    sa.Column("content_hash", sa.String(64)),  # sha256 of the live version's bytes
+    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("readers_stale", sa.Boolean, nullable=False),  # the vector store still has the former readers
+    sa.Column("seen_size", sa.BigInteger),  # as listed when it was last read, well or not
+    sa.Column("seen_modified", UtcDateTime),
+    sa.Column("seen_etag", sa.Text),
+    sa.Column("seen_hash", sa.String(64)),
+    sa.Column("read_fingerprint", sa.String(16)),  # pipeline of the last reading
+    sa.Column(
+        "read_capabilities",
+        sa.Text,  # what was installed and allowed then; a failure is tried again with more
+    ),
+    sa.Column("problem", sa.JSON(none_as_null=True)),
+    sa.Column("part_problems", sa.JSON(none_as_null=True)),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Index("ix_documents_tenant_source_path", "tenant", "source", "path", unique=True),
+    sa.Index("ix_documents_tenant_source_hash", "tenant", "source", "content_hash"),
+)
+
+document_readers = sa.Table(
+    "document_readers",
+    metadata,
+    _id("document_id", sa.ForeignKey("documents.document_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("principal", sa.Text, primary_key=True),
+)
+
+versions = sa.Table(
+    "versions",
+    metadata,
+    _id("version_id", primary_key=True),
+    _id("document_id", nullable=False),  # no foreign key: written before its document is published
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("content_hash", sa.String(64), nullable=False),
+    sa.Column("fingerprint", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),  # writing | ready | swept
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("language", sa.String(8), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),  # empty once swept
+    sa.Column("modified", UtcDateTime),  # the document's date when this content was first seen
+    sa.Column("groups", sa.JSON, nullable=False),  # readers written to the vector store with it
+    sa.Column("document_type", sa.String(32), nullable=False),
+    sa.Column("chunk_count", sa.Integer, nullable=False),
+    _id("copied_from"),  # the version a rename copied; its vectors are taken over
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Index("ix_versions_document_id", "document_id"),
+    sa.Index("ix_versions_tenant_source_state", "tenant", "source", "state"),
+)
+
+chunks = sa.Table(
+    "chunks",
+    metadata,
+    _id("chunk_id", primary_key=True),
+    _id("version_id", sa.ForeignKey("versions.version_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("start", sa.Integer, nullable=False),
+    sa.Column("end", sa.Integer, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("repeated_header", sa.Text, nullable=False),
+    sa.Column("heading_path", sa.JSON, nullable=False),
+    sa.Column("part", sa.Text),
+    sa.Column("page", sa.Integer),
+    sa.Column("language", sa.String(8), nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("element_ids", sa.JSON, nullable=False),
+    sa.Column("embedding_key", sa.String(64), nullable=False),  # sha256 of the embedded text
+    sa.UniqueConstraint("version_id", "position"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    _id("run_id", primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),  # counts the runs of this source
+    sa.Column("status", sa.String(16), nullable=False),  # running | done | prune-blocked | failed | abandoned
+    sa.Column("live_before", sa.Integer, nullable=False),
+    sa.Column("removed", sa.Integer, nullable=False),
+    sa.Column("embedded", sa.Integer, nullable=False),
+    sa.Column("ledger", sa.JSON(none_as_null=True)),
+    sa.Column("error", sa.Text),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.UniqueConstraint("tenant", "source", "number"),
+)
+
+listing = sa.Table(
+    "listing",
+    metadata,
+    _id("run_id", sa.ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    _id("document_id", primary_key=True),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger),
+    sa.Column("modified", UtcDateTime),
+    sa.Column("etag", sa.Text),
+    sa.Column("title", sa.Text),
+    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("language", sa.String(8)),
+    sa.Column("problem", sa.JSON(none_as_null=True)),
+    sa.Column("batch", sa.Integer),  # which batch reads it; null: nothing to read
+    sa.Column("reprocess", sa.Boolean, nullable=False),  # content as before, pipeline another
+    sa.Column("outcome", sa.String(16)),  # new | changed | renamed | unchanged | outdated | quarantined
+    sa.Column("content_hash", sa.String(64)),
+    _id("renamed_from"),
+    sa.Column("part_problems", sa.JSON(none_as_null=True)),
+    sa.Index("ix_listing_run_id_batch", "run_id", "batch"),
+)
+
+collections = sa.Table(
+    "collections",
+    metadata,
+    sa.Column("fingerprint", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(128), nullable=False, unique=True),
+    sa.Column("pipeline", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # serving | building | retired
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+cached_vectors = sa.Table(
+    "cached_vectors",
+    metadata,
+    sa.Column("embedder", sa.String(36), primary_key=True),  # derived from the embedder's identity
+    sa.Column("embedding_key", sa.String(64), primary_key=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),  # little-endian float16
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("token", sa.String(36), nullable=False),  # derived from holder and beginning; fences every commit
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("process_started", sa.Float, nullable=False),  # seconds since the epoch; pids are reused
+    sa.Column("beats", sa.Integer, nullable=False),  # counts up; compared, never read as a clock
+    sa.Column("taken_at", UtcDateTime, nullable=False),
+)

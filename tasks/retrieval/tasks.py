@@ -1,0 +1,65 @@
+"""Prefect tasks over the retrieval room."""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import task
+
+from tasks.models import Run
+from tasks.retrieval.index import index_versions, sweep_superseded, write_stale_readers
+from tasks.retries import touches_backends
+from tasks.wiring import application
+
+logger = logging.getLogger(__name__)
+
+
+@task(**touches_backends())
+def index_documents(run: Run, batch: int | None) -> int | None:
+    """Embed and write what was read and is not in the vector store yet; returns the batch's number."""
+    app = application()
+    version_ids = app.versions.find_unindexed(run, batch)
+    embedded = index_versions(
+        run, version_ids, spaces=app.spaces(), versions=app.versions, cache=app.vector_cache, index=app.index
+    )
+    app.runs.add_embedded(run.run_id, embedded)
+    return batch
+
+
+@task(**touches_backends())
+def update_readers(run: Run) -> int:
+    """Write changed readers to the vector store; the database knew them already."""
+    app = application()
+    names = [pipeline.collection.name for pipeline in app.written_pipelines()]
+    return write_stale_readers(run, collections=names, versions=app.versions, index=app.index)
+
+
+@task(**touches_backends())
+def flip_collection(run: Run) -> str | None:
+    """Let a finished new collection serve, in one commit; returns the retired one's name."""
+    app = application()
+    building = app.collections.read_building()
+    if building is None or building.fingerprint != run.fingerprint:
+        return None
+    app.collections.carry_over(run)
+    index_documents.fn(run, None)
+    waiting = app.collections.count_unread(building)
+    if waiting:
+        logger.warning("new collection waits collection=%s unread=%s", building.collection.name, waiting)
+        return None
+    retired = app.collections.flip(building)
+    logger.info("collection flipped serving=%s retired=%s", building.collection.name, retired)
+    return retired
+
+
+@task(**touches_backends())
+def sweep_index(run: Run, retired: str | None) -> int:
+    """Delete what no reader sees or will see; returns how many chunks went."""
+    app = application()
+    if retired:
+        app.index.drop_collection(retired)
+    collections = {pipeline.fingerprint: pipeline.collection.name for pipeline in app.written_pipelines()}
+    swept = sweep_superseded(run, collections=collections, versions=app.versions, index=app.index)
+    for name in collections.values():
+        app.index.optimize(name)
+    return swept
