@@ -97,7 +97,7 @@ def _check_python(_app: Application) -> Iterator[Finding]:
 def _check_processor(_app: Application) -> Iterator[Finding]:
     from tasks.integrations.processor import describe_processor
 
-    yield Finding("processor", "ok", describe_processor())
+    yield Finding("processor", "ok", str(describe_processor()))
 
 
 def _check_disk(app: Application) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from expertloop.output import messages, print_error, print_json, print_note, print_table
-from tasks.errors import DeviceBusy, ProductError, PruneBlocked
+from tasks.errors import DeviceBusy, ProductError
 from tasks.models import IngestRequest, Ledger
 from tasks.settings import Settings, prepare_prefect
 from tasks.wiring import Application, application
@@ -38,6 +38,7 @@ def ingest(
     requests = _requests(app, path, source, confirm_prune=confirm_prune)
     announce_pipeline_change(app)
     failures: list[ProductError] = []
+    ledgers: list[Ledger] = []
     for request in requests:
         try:
             with _progress(app, request, quiet=as_json):
@@ -52,12 +53,12 @@ def ingest(
             print_json(ledger)
         else:
             _print_ledger(ledger)
-        if ledger.prune_blocked:
-            failures.append(_prune_error(ledger))
-    for error in failures[:-1]:
-        print_error(error)
+        ledgers.append(ledger)
+    for failure in failures[:-1]:
+        print_error(failure)
     if failures:
         raise failures[-1]
+    _require_confirmed_prunes(ledgers)
 
 
 def announce_pipeline_change(app: Application) -> None:
@@ -81,26 +82,27 @@ def _requests(
 ) -> list[IngestRequest]:
     if path is not None:
         return [IngestRequest(url=path, tenant=app.settings.tenant, confirm_prune=confirm_prune)]
-    configured = app.configured_sources()
-    wanted = [request for request in configured if not sources or request.source in sources]
-    missing = set(sources or ()) - {request.source for request in configured}
-    if missing:
-        raise typer.BadParameter(f"{app.settings.sources} names no source {', '.join(sorted(missing))}")
-    return [request.model_copy(update={"confirm_prune": confirm_prune}) for request in wanted]
+    from tasks.documents.tasks import list_requests
+
+    return list_requests(sources, confirm_prune=confirm_prune)
 
 
 def _run(request: IngestRequest) -> Ledger:
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
     from flows.ingest import ingest_source
 
-    return ingest_source(request)
+    if PREFECT_API_URL.value():
+        return ingest_source(request)
+    # Nobody watches the heartbeat of a run on the ephemeral server, and every flow waits a second for it to end.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return ingest_source(request)
 
 
-def _prune_error(ledger: Ledger) -> PruneBlocked:
-    return PruneBlocked(
-        f"{ledger.prune_blocked} of {ledger.live_after} documents are no longer listed by {ledger.source}; "
-        "none of them was removed",
-        advice="look at the source; if they are really gone: expertloop ingest --confirm-prune",
-    )
+def _require_confirmed_prunes(ledgers: list[Ledger]) -> None:
+    from tasks.documents.tasks import require_confirmed_prunes
+
+    require_confirmed_prunes(ledgers)
 
 
 def _print_ledger(ledger: Ledger) -> None:

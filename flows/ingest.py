@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any
+
 from prefect import flow
 from prefect.artifacts import create_table_artifact
+from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from tasks.documents.tasks import (
     compare_listing,
     finish_run,
     hold_source,
+    list_requests,
     list_source,
     prune_documents,
     publish_documents,
     read_documents,
+    require_confirmed_prunes,
 )
 from tasks.models import IngestRequest, Ledger
 from tasks.retrieval.tasks import flip_collection, index_documents, sweep_index, update_readers
 
 BATCHES_IN_FLIGHT = 2
 """One is read while the one before is embedded; more would only hold more on disk."""
+
+
+def wait_for_batch(futures: list[PrefectFuture[Any]]) -> None:
+    """Wait for the steps of one batch; the first that failed speaks, not those that waited for it."""
+    for future in futures:
+        future.result()
 
 
 @flow(
@@ -42,18 +54,38 @@ def ingest_source(request: IngestRequest) -> Ledger:
         list_source(run, request)
         batches = compare_listing(run)
         update_readers(run)
-        published = []
+        in_flight: deque[list[PrefectFuture[Any]]] = deque()
+        read: PrefectFuture[Any] | None = None
         for batch in range(1, batches + 1):
-            read = read_documents.submit(run, request, batch)
-            indexed = index_documents.submit(run, read)
-            published.append(publish_documents.submit(run, indexed))
-            if len(published) >= BATCHES_IN_FLIGHT:
-                published[-BATCHES_IN_FLIGHT].result()
-        for future in published:
-            future.result()
+            read = read_documents.submit(run, request, batch, wait_for=[read] if read else [], return_state=False)
+            indexed = index_documents.submit(run, batch, wait_for=[read], return_state=False)
+            published = publish_documents.submit(run, batch, wait_for=[indexed], return_state=False)
+            in_flight.append([read, indexed, published])
+            if len(in_flight) == BATCHES_IN_FLIGHT:
+                wait_for_batch(in_flight.popleft())
+        for futures in in_flight:
+            wait_for_batch(futures)
         removed, blocked = prune_documents(run, confirmed=request.confirm_prune)
         retired = flip_collection(run)
         sweep_index(run, retired)
         ledger = finish_run(run, removed=removed, blocked=blocked)
     create_table_artifact(key="ledger", table=[ledger.model_dump(mode="json")], description=ledger.source)
     return ledger
+
+
+@flow(name="ingest", persist_result=False)
+def ingest(sources: list[str] | None = None, confirm_prune: bool = False) -> list[Ledger]:  # noqa: FBT001, FBT002
+    """Bring every configured source up to date; one that fails does not keep the others waiting.
+
+    Args:
+        sources: Names in sources.yaml; all of them when none are given.
+        confirm_prune: A person says that many vanished documents are gone.
+
+    Returns:
+        One ledger a source.
+    """
+    requests = list_requests(sources, confirm_prune=confirm_prune)
+    states = [ingest_source(request, return_state=True) for request in requests]
+    ledgers = [state.result() for state in states]
+    require_confirmed_prunes(ledgers)
+    return ledgers

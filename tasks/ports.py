@@ -6,7 +6,7 @@ n texts, d dimensions. Every method may raise the errors of `tasks.errors` and n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -164,7 +164,7 @@ class Manifest(Protocol):
     def read_candidates(self, run: Run, batch: int) -> list[Candidate]:
         """The candidates of one batch that have no outcome yet."""
 
-    def find_renamed(self, run: Run, content_hash: str) -> tuple[str, str] | None:
+    def find_renamed(self, run: Run, content_hash: str, *, claimed: Collection[str]) -> tuple[str, str] | None:
         """(document_id, version_id) of a live document with this content whose path is gone, claimed by no other."""
 
     def copy_version(self, version_id: str, *, document_id: str, listed: ListedDocument) -> NewVersion:

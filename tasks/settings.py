@@ -90,8 +90,8 @@ def read_variables() -> Mapping[str, str]:
 def prepare_prefect(settings: Settings) -> None:
     """Give Prefect its home and its patience, before it is imported.
 
-    Without a server of its own (`PREFECT_API_URL`), flows run against Prefect's ephemeral one, whose state belongs to our
-    home. What an operator has set already stays.
+    Without a server of its own (`PREFECT_API_URL`), flows run against Prefect's ephemeral one, whose state belongs to
+    our home. What an operator has set already stays.
     """
     defaults = {
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
@@ -100,10 +100,6 @@ def prepare_prefect(settings: Settings) -> None:
         "DO_NOT_TRACK": "1",
     }
     if "PREFECT_API_URL" not in os.environ:
-        defaults |= {
-            "PREFECT_HOME": str(settings.home.absolute() / "prefect"),
-            # Nobody watches the heartbeat of an ephemeral run, and every flow waits a second for it to end.
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "",
-        }
+        defaults["PREFECT_HOME"] = str(settings.home.absolute() / "prefect")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

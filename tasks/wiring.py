@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlparse
 
+from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.documents.chunk import CHUNKER_VERSION, embedded_text
+from tasks.documents.sources import describe_path, load_sources
 from tasks.errors import ConfigurationError
+from tasks.integrations.database.answers import DatabaseAnswers
 from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import Leases
@@ -18,23 +22,35 @@ from tasks.integrations.database.passages import DatabasePassages
 from tasks.integrations.database.runs import DatabaseRunLog
 from tasks.integrations.database.vector_cache import DatabaseVectorCache, NoVectorCache
 from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
-from tasks.models import EmbedderSpec, IngestRequest, Pipeline
-from tasks.ports import Embedder, Generator, Partitioner, Searcher, Source, StoredVersion, VectorCache, VectorIndex
+from tasks.language import detect_language
+from tasks.models import Answer, EmbedderSpec, Hit, IngestRequest, Pipeline, Question, Run
+from tasks.ports import Embedder, Generator, Partitioner, Reranker, Searcher, Source, VectorCache, VectorIndex
 from tasks.retrieval.analysis import ANALYSIS_VERSION, analyse_text
 from tasks.retrieval.index import Space
-from tasks.settings import Settings
+from tasks.retrieval.search import HybridSearcher
+from tasks.settings import Settings, read_variables
+from tasks.source_models import SourceConfig
 
 logger = logging.getLogger(__name__)
 
+PACKAGED_EMBEDDERS = ("default", "minilm", "use")
+FIRST_SHARES = {"en": 0.8}
+DEFAULT_FIRST_SHARE = 0.0
+"""How much MiniLM counts in a question's similarity, by its language; docs/decisions has the table."""
 
-@lru_cache(maxsize=4)
-def _application(settings: Settings) -> Application:
-    return Application(settings)
+
+_applications: dict[Settings, Application] = {}
 
 
 def application(settings: Settings | None = None) -> Application:
     """The application of these settings; of the environment's when none are given. One a process and settings."""
-    return _application(settings or Settings())
+    settings = settings or Settings()
+    return _applications.setdefault(settings, Application(settings))
+
+
+def use_application(app: Application) -> None:
+    """Let `application()` return this one for its settings: how a test passes fakes through task wrappers."""
+    _applications[app.settings] = app
 
 
 class Application:
@@ -43,6 +59,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._embedders: dict[EmbedderSpec, Embedder] = {}
+        self._sources: dict[str, Source] = {}
 
     @cached_property
     def database(self) -> Database:
@@ -122,7 +139,14 @@ class Application:
 
     def configured_sources(self) -> list[IngestRequest]:
         """One request a source of sources.yaml."""
-        return [IngestRequest(source=config.name, tenant=config.tenant) for config in self._source_configs]
+        default = self.settings.tenant
+        return [IngestRequest(source=config.name, tenant=config.tenant or default) for config in self._source_configs]
+
+    def open_source(self, run: Run, request: IngestRequest) -> Source:
+        """The source of a run: one object while the run lasts, since what it opens is what it listed."""
+        if run.run_id not in self._sources:
+            self._sources = {run.run_id: self.find_source(request)}
+        return self._sources[run.run_id]
 
     def find_source(self, request: IngestRequest) -> Source:
         """The source that a request names.
@@ -135,7 +159,8 @@ class Application:
         if request.url is not None:
             config: SourceConfig = describe_path(request.url)
         else:
-            named = {(config.tenant, config.name): config for config in self._source_configs}
+            default = self.settings.tenant
+            named = {(config.tenant or default, config.name): config for config in self._source_configs}
             if (request.tenant, request.source or "") not in named:
                 known = ", ".join(sorted(name for _, name in named)) or "none"
                 raise ConfigurationError(
@@ -155,6 +180,45 @@ class Application:
         if spec not in self._embedders:
             self._embedders[spec] = self._build_embedder(spec)
         return self._embedders[spec]
+
+    def _build_embedder(self, spec: EmbedderSpec) -> Embedder:
+        from tasks.integrations.processor import choose_backend, describe_processor
+
+        cache = self.settings.cache
+        backend = choose_backend(describe_processor(), self.settings.embedder_backend)
+        if spec.name == "openai":
+            return self._build_endpoint_embedder(spec)
+        if spec.name not in PACKAGED_EMBEDDERS:
+            from tasks.integrations.sentence_transformers import SentenceTransformersEmbedder
+
+            return SentenceTransformersEmbedder(spec.name)
+        from tasks.integrations.concatenated import ConcatenatedEmbedder
+        from tasks.integrations.minilm_encoder import load_minilm
+        from tasks.integrations.universal_encoder import load_use
+
+        if spec.name == "minilm":
+            return load_minilm(cache, backend)
+        if spec.name == "use":
+            return load_use(cache, backend)
+        return ConcatenatedEmbedder(
+            load_minilm(cache, backend),
+            load_use(cache, backend),
+            detect_language=detect_language,
+            first_shares=FIRST_SHARES,
+            default_share=DEFAULT_FIRST_SHARE,
+        )
+
+    def _build_endpoint_embedder(self, spec: EmbedderSpec) -> Embedder:
+        from tasks.integrations.openai_embedder import OpenAIEmbedder
+        from tasks.integrations.openai_endpoint import OpenAIEndpoint
+
+        if not spec.url or not spec.model:
+            raise ConfigurationError(
+                "EXPERTLOOP_EMBEDDER=openai needs an endpoint and a model",
+                advice="set EXPERTLOOP_EMBEDDER_URL (with /v1) and EXPERTLOOP_EMBEDDER_MODEL",
+            )
+        endpoint = OpenAIEndpoint(spec.url, key=self.settings.embedder_key)
+        return OpenAIEmbedder(endpoint, model=spec.model, dimensions=spec.dimensions)
 
     def current_pipeline(self) -> Pipeline:
         """The pipeline that the settings ask for."""
@@ -208,3 +272,84 @@ class Application:
             )
             for pipeline in self.written_pipelines()
         }
+
+    # --- answering ---
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Hybrid search over whatever collection serves at that moment, joined with the database."""
+        return ServingSearcher(self)
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """The configured cross-encoder; none by default."""
+        if self.settings.reranker is None:
+            return None
+        from tasks.integrations.cross_encoder import CrossEncoderReranker
+
+        return CrossEncoderReranker(self.settings.reranker)
+
+    @cached_property
+    def generator(self) -> Generator | None:
+        """The configured model; None when answers are to be quotations only."""
+        settings = self.settings
+        if settings.generator == "none":
+            return None
+        if settings.generator != "openai":
+            from tasks.integrations.transformers import TransformersGenerator
+
+            return TransformersGenerator(settings.generator, cache=settings.cache)
+        from tasks.integrations.openai import OpenAIGenerator
+
+        return OpenAIGenerator(settings)
+
+    @cached_property
+    def answers(self) -> DatabaseAnswers:
+        """Questions and answers by id."""
+        return DatabaseAnswers(self.database)
+
+    def answer_questions(self, questions: Sequence[Question], *, searcher: Searcher | None = None) -> list[Answer]:
+        """One answer a question, in their order."""
+        pipeline = self.serving_pipeline()
+        options = AnswerOptions(passages=self.settings.answer_passages, max_tokens=self.settings.answer_tokens)
+        answers = answer_questions(
+            questions,
+            searcher=searcher or self.searcher,
+            reader=self.passages,
+            generator=self.generator,
+            embedder=self.embedder(pipeline.embedder_spec) if pipeline else None,
+            options=options,
+        )
+        versions = {"expertloop": version("expertloop"), "collection": pipeline.collection.name if pipeline else "none"}
+        return [
+            answer.model_copy(update={"id": question.id, "versions": answer.versions | versions})
+            for question, answer in zip(questions, answers, strict=True)
+        ]
+
+    def prepare_models(self) -> None:
+        """Build what the settings' models need in the cache, so that the first question does not wait for it."""
+        self.embedder(self.current_pipeline().embedder_spec).embed_queries(["ready"])
+        if self.generator:
+            self.generator.count_tokens(["ready"])
+
+
+class ServingSearcher:
+    """The `Searcher` port over the collection that serves when the search begins: a flip needs no restart."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
+        """The hits of each question; none before the first ingest."""
+        pipeline = self._app.serving_pipeline()
+        if pipeline is None:
+            return [[] for _ in questions]
+        searcher = HybridSearcher(
+            pipeline.collection.name,
+            embedder=self._app.embedder(pipeline.embedder_spec),
+            index=self._app.index,
+            reader=self._app.passages,
+            alpha=self._app.settings.search_alpha,
+            reranker=self._app.reranker,
+        )
+        return searcher.search(questions, limit=limit)

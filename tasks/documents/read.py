@@ -12,13 +12,13 @@ from tasks.documents.chunk import chunk_document, embedded_text
 from tasks.documents.manifest import Decision, decide, failed_outcome, read_outcome
 from tasks.errors import DocumentRejected
 from tasks.language import detect_language
-from tasks.models import ChunkedDocument, PartitionedDocument, Problem, Run, derive_version_id, hash_text
+from tasks.models import ChunkedDocument, Element, PartitionedDocument, Problem, Run, derive_version_id, hash_text
 from tasks.ports import (
     Candidate,
     Manifest,
     NewVersion,
-    PartitionJob,
     Partitioner,
+    PartitionJob,
     PartitionOutcome,
     Reading,
     Source,
@@ -28,6 +28,7 @@ from tasks.ports import (
 logger = logging.getLogger(__name__)
 
 COPY_BYTES = 1 << 20
+RECORD_SUFFIX = ".record"
 
 
 class ChunkPlan(NamedTuple):
@@ -57,6 +58,7 @@ class DocumentReader:
         partitioner: Turns files into elements.
         plans: One plan a collection that must be kept up: the serving one and, while another is being built, that too.
         scratch: An existing folder for the bytes of a batch.
+        max_bytes: Larger documents are rejected, also where the listing could not tell.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class DocumentReader:
         partitioner: Partitioner,
         plans: Sequence[ChunkPlan],
         scratch: Path,
+        max_bytes: int,
     ) -> None:
         self._run = run
         self._source = source
@@ -75,6 +78,8 @@ class DocumentReader:
         self._partitioner = partitioner
         self._plans = plans
         self._scratch = scratch
+        self._max_bytes = max_bytes
+        self._claimed: set[str] = set()
 
     def read_documents(self, candidates: Sequence[Candidate]) -> Iterator[Reading]:
         """One reading a candidate, as they come; bytes on disk at one time are those of the files in work."""
@@ -87,14 +92,15 @@ class DocumentReader:
                 if isinstance(found, Reading):
                     settled.append(found)
                     continue
+                if candidate.listed.file_name.endswith(RECORD_SUFFIX):
+                    settled.append(self._make_reading(found, _read_record(found)))
+                    continue
                 waiting[candidate.document_id] = found
                 listed = candidate.listed
                 yield PartitionJob(candidate.document_id, found.file, listed.file_name, listed.language)
 
         for outcome in self._partitioner.partition_documents(jobs()):
-            fetched = waiting.pop(outcome.key)
-            fetched.file.unlink(missing_ok=True)
-            yield self._make_reading(fetched, outcome)
+            yield self._make_reading(waiting.pop(outcome.key), outcome)
         yield from settled
 
     def _look_at(self, candidate: Candidate) -> Reading | Fetched:
@@ -128,10 +134,11 @@ class DocumentReader:
         return None
 
     def _take_over_renamed(self, candidate: Candidate, content_hash: str) -> Reading | None:
-        found = self._manifest.find_renamed(self._run, content_hash)
+        found = self._manifest.find_renamed(self._run, content_hash, claimed=self._claimed)
         if found is None:
             return None
         former, version_id = found
+        self._claimed.add(former)
         copy = self._manifest.copy_version(version_id, document_id=candidate.document_id, listed=candidate.listed)
         logger.info("document renamed from=%s to=%s", former, candidate.document_id)
         return Reading(candidate.document_id, "renamed", content_hash, versions=(copy,), renamed_from=former)
@@ -140,10 +147,11 @@ class DocumentReader:
         suffix = PurePosixPath(candidate.listed.file_name).suffix[:16]
         file = self._scratch / f"{candidate.document_id}{suffix if suffix.isascii() else ''}"
         with self._source.open_document(candidate.listed.path) as stream:
-            return file, _copy_and_hash(stream, file)
+            return file, _copy_and_hash(stream, file, self._max_bytes)
 
     def _make_reading(self, fetched: Fetched, outcome: PartitionOutcome) -> Reading:
         candidate = fetched.candidate
+        fetched.file.unlink(missing_ok=True)
         if outcome.document is None:
             assert outcome.problem is not None
             return _failed(candidate, fetched.content_hash, outcome.problem)
@@ -197,10 +205,25 @@ def embedding_keys(document: ChunkedDocument) -> tuple[str, ...]:
     return tuple(hash_text(embedded_text(document.title, chunk)) for chunk in document.chunks)
 
 
-def _copy_and_hash(stream: BinaryIO, file: Path) -> str:
-    digest = hashlib.sha256()
+def _read_record(fetched: Fetched) -> PartitionOutcome:
+    """A table's row or a record: first line the title, an empty line, then the text."""
+    title, _, text = fetched.file.read_text(encoding="utf-8").partition("\n\n")
+    elements = (Element(element_id="0", kind="text", text=text),) if text.strip() else ()
+    document = PartitionedDocument(elements=elements, title=title.strip() or None, may_be_empty=True)
+    return PartitionOutcome(fetched.candidate.document_id, document, None)
+
+
+def _copy_and_hash(stream: BinaryIO, file: Path, max_bytes: int) -> str:
+    digest, copied = hashlib.sha256(), 0
     with file.open("wb") as copy:
         while block := stream.read(COPY_BYTES):
+            copied += len(block)
+            if copied > max_bytes:
+                raise DocumentRejected(
+                    f"the document is larger than {max_bytes / 1e6:.0f} MB",
+                    reason="too-large",
+                    advice="exclude it by a glob, or raise EXPERTLOOP_MAX_FILE_MB",
+                )
             digest.update(block)
             copy.write(block)
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from prefect import task
 
 from tasks.documents.manifest import prune_is_suspicious
 from tasks.documents.read import ChunkPlan, DocumentReader
-from tasks.errors import ProductError
+from tasks.errors import ConfigurationError, ProductError, PruneBlocked
 from tasks.models import IngestRequest, Ledger, Run
 from tasks.retries import touches_backends
 from tasks.wiring import application
@@ -50,7 +50,7 @@ def list_source(run: Run, request: IngestRequest) -> None:
     app = application()
     app.runs.clear_listing(run)
     page = []
-    for document in app.find_source(request).list_documents():
+    for document in app.open_source(run, request).list_documents():
         page.append(document)
         if len(page) == LISTING_PAGE:
             app.manifest.add_listing(run, page)
@@ -78,13 +78,14 @@ def read_documents(run: Run, request: IngestRequest, batch: int) -> int:
     with tempfile.TemporaryDirectory(prefix="batch-", dir=app.scratch) as scratch:
         reader = DocumentReader(
             run,
-            source=app.find_source(request),
+            source=app.open_source(run, request),
             manifest=app.manifest,
             partitioner=app.partitioner,
             plans=[
                 ChunkPlan(p.fingerprint, app.embedder(p.embedder_spec), p.chunk_tokens) for p in app.written_pipelines()
             ],
             scratch=Path(scratch),
+            max_bytes=int(app.settings.max_file_mb * 1e6),
         )
         page = []
         for reading in reader.read_documents(candidates):
@@ -119,3 +120,35 @@ def prune_documents(run: Run, *, confirmed: bool) -> tuple[int, int]:
 def finish_run(run: Run, *, removed: int, blocked: int) -> Ledger:
     """Balance and store the ledger."""
     return application().runs.finish_run(run, removed=removed, prune_blocked=blocked)
+
+
+def list_requests(sources: Sequence[str] | None, *, confirm_prune: bool) -> list[IngestRequest]:
+    """One request a configured source, or a named one.
+
+    Raises:
+        ConfigurationError: sources.yaml is wrong, or does not name one of them.
+    """
+    configured = application().configured_sources()
+    unknown = set(sources or ()) - {request.source for request in configured}
+    if unknown:
+        raise ConfigurationError(
+            f"sources.yaml names no source {', '.join(sorted(unknown))}",
+            advice=f"it names: {', '.join(request.label for request in configured) or 'none'}",
+        )
+    wanted = [request for request in configured if not sources or request.source in sources]
+    return [request.model_copy(update={"confirm_prune": confirm_prune}) for request in wanted]
+
+
+def require_confirmed_prunes(ledgers: Sequence[Ledger]) -> None:
+    """Turn a stopped prune into an error, once everything else is done.
+
+    Raises:
+        PruneBlocked: So many documents of a source vanished at once that a person must say yes.
+    """
+    blocked = [ledger for ledger in ledgers if ledger.prune_blocked]
+    if blocked:
+        what = "; ".join(f"{b.source}: {b.prune_blocked} of {b.live_after}" for b in blocked)
+        raise PruneBlocked(
+            f"documents are no longer listed ({what}); none of them was removed",
+            advice="look at the source; if they are really gone: expertloop ingest --confirm-prune",
+        )

@@ -7,8 +7,8 @@ import logging
 from prefect import task
 
 from tasks.models import Run
-from tasks.retrieval.index import index_versions, sweep_superseded, write_stale_readers
 from tasks.retries import touches_backends
+from tasks.retrieval.index import index_versions, sweep_superseded, write_stale_readers
 from tasks.wiring import application
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -83,10 +83,10 @@ class DatabaseManifest:
             current = self._current_versions(connection, run, rows)
         return [Candidate(r["document_id"], listed_document(dict(r)), _known(r, current)) for r in rows]
 
-    def find_renamed(self, run: Run, content_hash: str) -> tuple[str, str] | None:
+    def find_renamed(self, run: Run, content_hash: str, *, claimed: Collection[str]) -> tuple[str, str] | None:
         """(document_id, version_id) of a live document with this content whose path is gone, claimed by no other."""
         listed = sa.select(listing.c.document_id).where(listing.c.run_id == run.run_id)
-        claimed = listed.with_only_columns(listing.c.renamed_from).where(listing.c.renamed_from.is_not(None))
+        recorded = listed.with_only_columns(listing.c.renamed_from).where(listing.c.renamed_from.is_not(None))
         query = (
             sa.select(documents.c.document_id, documents.c.live_version_id)
             .where(
@@ -95,6 +95,7 @@ class DatabaseManifest:
                 documents.c.content_hash == content_hash,
                 documents.c.state.in_(("live", "empty")),
                 documents.c.document_id.not_in(listed),
+                documents.c.document_id.not_in(recorded),
                 documents.c.document_id.not_in(claimed),
             )
             .order_by(documents.c.path)
@@ -322,7 +323,7 @@ def _number_batches(connection: Connection, run: Run, batch_documents: int) -> N
     connection.execute(
         sa.update(listing)
         .where(listing.c.run_id == run.run_id, listing.c.document_id == undecided.c.document_id)
-        .values(batch=undecided.c.number / batch_documents + 1)
+        .values(batch=undecided.c.number // batch_documents + 1)
     )
 
 
@@ -424,4 +425,13 @@ def _live_documents(run: Run) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _unlisted(run: Run) -> sa.ColumnElement[bool]:
-    return ~sa.exists().where(listing.c.run_id == run.run_id, listing.c.document_id == documents.c.document_id)
+    """Not named by the listing, and not below a folder that could not be listed."""
+    mine = listing.c.run_id == run.run_id
+    named = sa.exists().where(mine, listing.c.document_id == documents.c.document_id)
+    closed = sa.exists().where(
+        mine,
+        listing.c.problem.is_not(None),
+        listing.c.path.endswith("/"),
+        sa.func.substr(documents.c.path, 1, sa.func.length(listing.c.path)) == listing.c.path,
+    )
+    return sa.and_(~named, ~closed)

@@ -202,3 +202,22 @@ leases = sa.Table(
     sa.Column("beats", sa.Integer, nullable=False),  # counts up; compared, never read as a clock
     sa.Column("taken_at", UtcDateTime, nullable=False),
 )
+
+questions = sa.Table(
+    "questions",
+    metadata,
+    _id("question_id", primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("principals", sa.JSON, nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    _id("answer_id", primary_key=True),
+    _id("question_id", sa.ForeignKey("questions.question_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("answer", sa.JSON, nullable=False),
+    sa.Column("answered_at", UtcDateTime, nullable=False),
+)

@@ -69,6 +69,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
     op.create_table(
+        "questions",
+        sa.Column("question_id", sa.String(length=36), nullable=False),
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("principals", sa.JSON(), nullable=False),
+        sa.Column("asked_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("question_id", name=op.f("pk_questions")),
+    )
+    op.create_table(
         "runs",
         sa.Column("run_id", sa.String(length=36), nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
@@ -107,6 +116,17 @@ def upgrade() -> None:
     )
     op.create_index("ix_versions_document_id", "versions", ["document_id"], unique=False)
     op.create_index("ix_versions_tenant_source_state", "versions", ["tenant", "source", "state"], unique=False)
+    op.create_table(
+        "answers",
+        sa.Column("answer_id", sa.String(length=36), nullable=False),
+        sa.Column("question_id", sa.String(length=36), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.Column("answered_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["question_id"], ["questions.question_id"], name=op.f("fk_answers_question_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("answer_id", name=op.f("pk_answers")),
+    )
     op.create_table(
         "chunks",
         sa.Column("chunk_id", sa.String(length=36), nullable=False),

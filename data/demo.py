@@ -1,0 +1,64 @@
+"""`make demo`: the sample company's documents in, cited answers out, through the same commands that a user types."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DATA = Path(__file__).parent
+HOME = DATA / "work" / "demo"
+COMMAND = Path(sys.executable).with_name("expertloop")
+QUESTIONS = (
+    ("What suction lift does a primed D120 manage?", ()),
+    ("Wie viel Öl gehört ins Getriebe einer D240?", ()),
+    ("What is the list price of a Taktor D480 in euros?", ()),
+    ("What is the salary band of a service technician?", ()),
+    ("What is the salary band of a service technician?", ("hr",)),
+    ("Who won the football world cup in 1990?", ()),
+)
+
+
+def main() -> int:
+    """Run the demo; the first command that fails ends it with its own exit code."""
+    started = time.monotonic()
+    environment = os.environ | {"EXPERTLOOP_HOME": str(HOME), "EXPERTLOOP_SOURCES": str(DATA / "sources.yaml")}
+    load_database(HOME / "products.db")
+    commands = [["ingest"], ["status"], *ask_commands(), ["quarantine"]]
+    for arguments in commands:
+        print(f"\n$ expertloop {' '.join(quote(argument) for argument in arguments)}", flush=True)
+        code = subprocess.run([str(COMMAND), *arguments], env=environment, check=False).returncode
+        if code:
+            return code
+    print(f'\nDone in {time.monotonic() - started:.0f} s. Ask your own: EXPERTLOOP_HOME={HOME} {COMMAND} ask "…"')
+    return 0
+
+
+def ask_commands() -> list[list[str]]:
+    """One command a question, as its askers."""
+    return [
+        ["ask", question, *(part for group in groups for part in ("--as", group))] for question, groups in QUESTIONS
+    ]
+
+
+def load_database(file: Path) -> None:
+    """The SQL seed as an SQLite file, new each time, so that an edited seed is seen."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    connection = sqlite3.connect(fresh)
+    connection.executescript((DATA / "sql" / "seed.sql").read_text(encoding="utf-8"))
+    connection.close()
+    fresh.replace(file)
+
+
+def quote(argument: str) -> str:
+    """As a shell would need it."""
+    return f'"{argument}"' if " " in argument else argument
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""One question, asked by id: the answer as a step of somebody's process."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from tasks.answering.tasks import answer_stored_question
+
+
+@flow(name="answer", persist_result=False)
+def answer(question_id: str) -> str:
+    """Answer a stored question.
+
+    Args:
+        question_id: Of a question that was stored with its asker; the text itself never passes through Prefect.
+
+    Returns:
+        The answer_id, under which the answer is stored.
+    """
+    return answer_stored_question(question_id)

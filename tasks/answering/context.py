@@ -1,0 +1,109 @@
+"""What of the found passages can be quoted, and what of them the generator is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from tasks.answering.sentences import is_row, split_sentences
+from tasks.models import Hit, Passage
+from tasks.ports import Generator
+from tasks.prompting import ContextPassage, render_messages
+
+_TEMPLATE_TOKENS = 64
+"""More than any chat template we know adds around two messages."""
+
+
+class Quotable(NamedTuple):
+    """A sentence, list item or table row of a found passage: the unit of quoting."""
+
+    passage: Passage
+    rank: int
+    """Index of the passage among those found, counted from 0."""
+    score: float
+    """The passage's score in the search, 0 to 1."""
+    start: int
+    end: int
+    """Characters of the document's text, end exclusive."""
+    header: str
+    """The header line of a table's row, else empty."""
+
+    @property
+    def quote(self) -> str:
+        """The text itself, exactly as the document has it."""
+        offset = self.passage.chunk.start
+        return self.passage.chunk.text[self.start - offset : self.end - offset]
+
+    @property
+    def place(self) -> str:
+        """Title, headings and table header: what a person reads before the sentence."""
+        return " > ".join((self.passage.title, *self.passage.chunk.heading_path, self.header))
+
+
+def list_quotables(hits: Sequence[Hit]) -> list[Quotable]:
+    """Everything that can be quoted from the hits, best passage first, in reading order within it, each span once."""
+    found: dict[tuple[str, int, int], Quotable] = {}
+    for rank, hit in enumerate(hits):
+        for quotable in _list_of_passage(hit, rank):
+            found.setdefault((quotable.passage.document_id, quotable.start, quotable.end), quotable)
+    return list(found.values())
+
+
+def _list_of_passage(hit: Hit, rank: int) -> Iterator[Quotable]:
+    """Sentences and rows; a heading and a table's header say where, not what."""
+    chunk = hit.passage.chunk
+    headings = {hit.passage.title, *chunk.heading_path}
+    header, in_table = chunk.repeated_header, bool(chunk.repeated_header)
+    for start, end in split_sentences(chunk.text):
+        sentence = chunk.text[start:end]
+        row = is_row(sentence)
+        if row and not in_table:
+            header = sentence
+        elif sentence not in headings:
+            yield Quotable(hit.passage, rank, hit.score, chunk.start + start, chunk.start + end, header if row else "")
+        in_table = row
+
+
+def fit_context(
+    question: str, passages: Sequence[Passage], generator: Generator, *, language: str, max_tokens: int
+) -> list[tuple[int, ContextPassage]]:
+    """The passages that fit the generator's context beside question and answer, best first; at worst none.
+
+    A first passage that is too long by itself is cut at the end of a sentence.
+
+    Args:
+        passages: Best first.
+        max_tokens: Kept free for the answer.
+
+    Returns:
+        Each with its place among `passages`, counted from 0.
+    """
+    shown = [ContextPassage.from_passage(passage) for passage in passages]
+    empty = "\n".join(message.content for message in render_messages(question, [], language=language))
+    overhead, *sizes = generator.count_tokens([empty, *(_measured(passage) for passage in shown)])
+    budget = generator.context_tokens - max_tokens - overhead - _TEMPLATE_TOKENS
+    fitting: list[tuple[int, ContextPassage]] = []
+    for place, (passage, size) in enumerate(zip(shown, sizes, strict=True)):
+        if size > budget and not fitting:
+            return [(place, cut) for cut in _cut_passage(passage, budget, generator)]
+        if size <= budget:
+            fitting.append((place, passage))
+            budget -= size
+    return fitting
+
+
+def _measured(passage: ContextPassage) -> str:
+    """The passage with room for its mark, its date and its place."""
+    return "\n".join(["00000000 [00] (0000-00-00)", passage.title, *passage.heading_path, passage.text])
+
+
+def _cut_passage(passage: ContextPassage, budget: int, generator: Generator) -> list[ContextPassage]:
+    """The longest beginning that fits, in sentences, found by halving."""
+    ends = [end for _, end in split_sentences(passage.text)]
+    low, high = 0, len(ends)
+    while low < high:
+        middle = (low + high + 1) // 2
+        cut = passage.model_copy(update={"text": passage.text[: ends[middle - 1]]})
+        fits = generator.count_tokens([_measured(cut)])[0] <= budget
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return [passage.model_copy(update={"text": passage.text[: ends[low - 1]]})] if low else []

@@ -1,0 +1,75 @@
+"""Words as they are compared: stems of content words, their pieces, and negations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import Stemmer
+
+
+def _read_list(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_STOP_WORDS = {
+    "en": _read_list(
+        "a about after all also am an and any are as at be because been before being between both but by can could did"
+        " do does doing down during each few for from further get gets give given go had has have having he her here"
+        " hers him his how i if in into is it its itself just let may me might more most much many must my of off on"
+        " once one only or other our out over own per please same shall she should so some such than that the their"
+        " them then there these they this those through to too under until up upon us very was we were what when where"
+        " which while who whom whose why will with within would you your yours s t re ve ll d tell happen"
+        " happens"
+    ),
+    "de": _read_list(
+        "aber alle allem allen aller alles als also am an auch auf aus bei beim bin bis bitte bist da dabei damit"
+        " danach dann das dass dein deine dem den denn der des dessen deren dich die dies diese diesem diesen dieser"
+        " dieses dir doch dort du durch ein eine einem einen einer eines er es etwa euch euer eure für gegen gibt hab"
+        " habe haben hat hatte hier hin ich ihm ihn ihnen ihr ihre ihrem ihren ihrer im in ins ist ja jede jedem jeden"
+        " jeder jedes jetzt kann können könnte lange man mehr mein meine meinem meinen meiner mich mir mit muss müssen"
+        " nach noch nun nur ob oder ohne pro sehr sein seine seinem seinen seiner seit sich sie sind so soll sollen"
+        " sollte sowie über um und uns unser unsere unter viel viele vom von vor wann war waren warum was weil welche"
+        " welchem welchen welcher welches wem wen wenn wer werden wie wieviel wird wir wo wofür womit woran worauf"
+        " wurde wurden zu zum zur zwischen darf dürfen passiert"
+    ),
+}
+_NEGATIONS = _read_list(
+    "not no never none nor neither without cannot cant dont doesnt didnt isnt arent wasnt werent wont shouldnt mustnt"
+    " nicht kein keine keinem keinen keiner keines nie niemals ohne weder keinerlei nirgends"
+)
+_PIECE = 4
+_STEMMERS = {"en": "english", "de": "german"}
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_FOLDED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+
+
+def has_negation(text: str) -> bool:
+    """Whether a text denies something, in English or German."""
+    return any(word.replace("'", "").replace("’", "") in _NEGATIONS for word in _split_words(text))
+
+
+class Stems:
+    """Content words of one language as stems; one object a thread, stemmers are not shared.
+
+    Args:
+        language: ISO 639-1; anything but German is stemmed as English.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._stop_words = _STOP_WORDS["de"] | _STOP_WORDS["en"]
+        self._stemmer = Stemmer.Stemmer(_STEMMERS.get(language, "english"))
+
+    def find(self, text: str) -> list[str]:
+        """Stems of the content words in order; numbers are words, umlauts equal ae, oe and ue."""
+        words = [word for word in _split_words(text) if word not in self._stop_words]
+        return [stem.translate(_FOLDED) for stem in self._stemmer.stemWords(words)]
+
+
+def _split_words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def cut_pieces(stems: Iterable[str]) -> frozenset[str]:
+    """The 4-letter pieces of stems: German compounds share them with their parts, loan words with each other."""
+    return frozenset(stem[i : i + _PIECE] for stem in stems for i in range(max(1, len(stem) - _PIECE + 1)))

@@ -1,0 +1,125 @@
+"""A `Generator` behind any OpenAI-compatible endpoint: vLLM, llama.cpp's server, Ollama, `transformers serve`, OpenAI.
+
+The server renders the chat template; whether it reads special tokens out of a document's text is its own doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from pydantic import BaseModel, Field, ValidationError
+
+from tasks.errors import BackendUnavailable, ConfigurationError
+from tasks.integrations.openai_endpoint import OpenAIEndpoint
+from tasks.models import Generation, Message
+from tasks.settings import Settings
+
+_BYTES_PER_TOKEN = 3
+"""Fewer than tokenizers need on prose, so that a prompt is hardly ever longer than it was counted."""
+_ADVICE = (
+    "check EXPERTLOOP_GENERATOR_URL (it ends with /v1), EXPERTLOOP_GENERATOR_MODEL, EXPERTLOOP_GENERATOR_KEY and"
+    " EXPERTLOOP_ANSWER_PASSAGES"
+)
+
+
+class _ResponseMessage(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _ResponseMessage
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int = Field(default=0, ge=0)
+    completion_tokens: int = Field(default=0, ge=0)
+
+
+class _Completion(BaseModel):
+    """What of a chat completion is read; everything else a server adds is ignored."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+class OpenAIGenerator:
+    """Chat completions by URL, key and model name; several requests at once, the first failure raised.
+
+    Args:
+        settings: `generator_url`, `generator_model`, `generator_key` and `generator_timeout_seconds`.
+        context_tokens: Longest prompt plus answer; the protocol does not tell it.
+        concurrency: Requests in flight at once.
+
+    Raises:
+        ConfigurationError: The address or the model's name is missing or wrong.
+    """
+
+    def __init__(self, settings: Settings, *, context_tokens: int = 8192, concurrency: int = 8) -> None:
+        if not settings.generator_url or not settings.generator_model:
+            raise ConfigurationError(
+                "the endpoint of the generator is not set",
+                advice="set EXPERTLOOP_GENERATOR_URL (it ends with /v1) and EXPERTLOOP_GENERATOR_MODEL",
+            )
+        self._endpoint = OpenAIEndpoint(
+            settings.generator_url, key=settings.generator_key, timeout_seconds=settings.generator_timeout_seconds
+        )
+        self._model = settings.generator_model
+        self._context_tokens = context_tokens
+        self._concurrency = concurrency
+
+    @property
+    def identity(self) -> str:
+        """The model's name at the host that serves it."""
+        return f"{self._model}@{self._endpoint.name}"
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest prompt plus answer, as set."""
+        return self._context_tokens
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """An upper estimate for prose: the tokenizer is on the other side."""
+        return [len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN + 1 for text in texts]
+
+    def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
+        """One completion a prompt, in their order.
+
+        Raises:
+            BackendUnavailable: Refused, too slow, its own failure (5xx), or no chat completion in the answer.
+            RateLimited: 429, with the seconds it asks for.
+            ConfigurationError: Any other refusal; the advice names the settings to look at.
+        """
+        if not prompts:
+            return []
+        with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
+            futures = [pool.submit(self._complete, prompt, max_tokens) for prompt in prompts]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def _complete(self, prompt: Sequence[Message], max_tokens: int) -> Generation:
+        body = {
+            "model": self._model,
+            "messages": [{"role": message.role, "content": message.content} for message in prompt],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+        }
+        try:
+            answer = self._endpoint.post("chat/completions", body)
+        except ConfigurationError as error:
+            raise ConfigurationError(error.message, advice=_ADVICE) from error
+        try:
+            completion = _Completion.model_validate(answer)
+        except ValidationError as error:
+            raise BackendUnavailable(f"{self.identity} sends no chat completion", advice=_ADVICE) from error
+        choice, usage = completion.choices[0], completion.usage or _Usage()
+        return Generation(
+            text=(choice.message.content or "").strip(),
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            finish="length" if choice.finish_reason == "length" else "stop",
+        )

@@ -1,0 +1,177 @@
+"""One OpenAI-compatible endpoint over HTTP: its answers parsed, its failures mapped to ours, its patience kept.
+
+    429                              RateLimited, unless the account has no credit left: ConfigurationError
+    408, 5xx, no connection, silence BackendUnavailable
+    any other status but 200         ConfigurationError with what the server said
+
+Nothing is retried here. After a 429 the next request, whoever retries, waits until the moment the server named.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from tasks.errors import BackendUnavailable, ConfigurationError, ProductError, RateLimited
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_PAUSE_SECONDS = 120.0
+_LONGEST_ANSWER_BYTES = 256 << 20
+_SHOWN_CHARACTERS = 200
+
+
+class OpenAIEndpoint:
+    """Posts JSON and returns JSON.
+
+    Args:
+        url: The base URL, usually ending in /v1.
+        key: Sent as a bearer token; local servers need none.
+        timeout_seconds: For connecting, for each silence, and for the whole answer.
+        sleep: Waits; tests pass their own.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: SecretStr | None = None,
+        timeout_seconds: float = 60.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigurationError(f"{url!r} is no http address", advice="write it like http://127.0.0.1:8000/v1")
+        if key and not key.get_secret_value().isascii():
+            raise ConfigurationError("the endpoint's key has characters outside ASCII", advice="copy the key again")
+        self._url = url.rstrip("/")
+        self._key = key
+        self._timeout_seconds = timeout_seconds
+        self._sleep = sleep
+        self._not_before = 0.0
+        self.name = parts.netloc.rpartition("@")[2]
+        """Host and port, as messages show it: an address may carry a password."""
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The JSON that the endpoint answers.
+
+        Args:
+            path: Under the base URL, for example "embeddings".
+            body: The request.
+
+        Raises:
+            RateLimited: It asks for patience.
+            BackendUnavailable: It does not answer in time, or with its own failure.
+            ConfigurationError: It refuses the request, or is no such endpoint.
+        """
+        self._keep_patience()
+        status, headers, content = self._exchange(path, body)
+        if status != httpx.codes.OK:
+            raise self._map_status(status, headers, content)
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise self._refuse("answers, but not with JSON") from error
+
+    def _exchange(self, path: str, body: Mapping[str, Any]) -> tuple[int, httpx.Headers, bytes]:
+        try:
+            with self._client.stream("POST", f"{self._url}/{path}", json=body) as response:
+                return response.status_code, response.headers, self._read(response)
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
+            raise self._refuse(f"cannot be asked: {error}") from error
+        except httpx.TimeoutException as error:
+            raise self._give_up(f"was silent for {self._timeout_seconds:g} s") from error
+        except httpx.RequestError as error:
+            raise self._give_up(f"does not answer: {type(error).__name__}") from error
+
+    def _read(self, response: httpx.Response) -> bytes:
+        """The whole body, unless it drips for too long or never ends."""
+        deadline = time.monotonic() + self._timeout_seconds
+        content = bytearray()
+        for block in response.iter_bytes():
+            content += block
+            if time.monotonic() > deadline or len(content) > _LONGEST_ANSWER_BYTES:
+                raise self._give_up(f"did not end its answer within {self._timeout_seconds:g} s")
+        return bytes(content)
+
+    def _map_status(self, status: int, headers: httpx.Headers, content: bytes) -> ProductError:
+        said = _read_message(content)
+        if status == httpx.codes.TOO_MANY_REQUESTS and "insufficient_quota" not in said:
+            seconds = read_retry_after(headers)
+            self._not_before = time.monotonic() + seconds
+            return RateLimited(
+                f"{self.name} asks for patience ({seconds:g} s)",
+                advice="run it again later, or raise the limit of your account",
+                retry_after_seconds=seconds,
+            )
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+            return self._give_up(f"answers {status}: {said}")
+        return self._refuse(f"answers {status}: {said}")
+
+    def _keep_patience(self) -> None:
+        seconds = self._not_before - time.monotonic()
+        if seconds > _LONGEST_PAUSE_SECONDS:
+            raise RateLimited(
+                f"{self.name} asked for patience for another {seconds:.0f} s",
+                advice="run it again later, or raise the limit of your account",
+                retry_after_seconds=seconds,
+            )
+        if seconds > 0:
+            logger.info("endpoint asked for patience host=%s seconds=%.1f", self.name, seconds)
+            self._sleep(seconds)
+
+    def _give_up(self, what: str) -> BackendUnavailable:
+        return BackendUnavailable(
+            f"the endpoint {self.name} {what}", advice="look whether the server runs and can be reached; then run again"
+        )
+
+    def _refuse(self, what: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"the endpoint {self.name} {what}", advice="check the endpoint's url, model name, key and dimensions"
+        )
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {self._key.get_secret_value()}"} if self._key else {}
+        return httpx.Client(timeout=self._timeout_seconds, headers=headers)
+
+
+def read_retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float:
+    """Seconds that a server asks to wait, 0 when it does not say: `retry-after-ms`, or `Retry-After` in either form.
+
+    Args:
+        headers: Of the answer.
+        now: With a time zone; for a `Retry-After` that is a date.
+    """
+    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers.get(name, "")) * scale)
+        except ValueError:
+            continue
+    try:
+        moment = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds())
+
+
+def _read_message(content: bytes) -> str:
+    """What the server says, in one short line; only its own words, never what it echoes of the request."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return "no reason given"
+    error = answer.get("error", answer) if isinstance(answer, dict) else {}
+    fields = [error.get(name) for name in ("code", "message")] if isinstance(error, dict) else [error]
+    words = " ".join(" ".join(field.split()) for field in fields if isinstance(field, str))
+    return words[:_SHOWN_CHARACTERS] or "no reason given"

@@ -1,0 +1,326 @@
+"""Any fsspec URL as a source: buckets, servers, archives. One folder's listing is in memory at a time.
+
+Vendor errors become ours here. The libraries of the stores are optional, so their exception classes are looked up
+only among the modules that the store itself has loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, cast
+
+from tasks.errors import BackendUnavailable, ConfigurationError, ProductError
+from tasks.integrations.guarded_stream import guard_stream
+from tasks.integrations.listing import (
+    MAX_SIDECAR_BYTES,
+    OUTSIDE,
+    REMOTE_LINK,
+    SPECIAL,
+    UNREADABLE,
+    VANISHED,
+    Entry,
+    ListingRules,
+    Readers,
+    reject_document,
+)
+from tasks.models import ListedDocument, Problem
+from tasks.source_models import FilesConfig, escape_path, escape_unprintable, hide_secrets, unescape_path
+
+_VENDOR_ERRORS = (  # (module, class) of errors that are no OSError
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("aiohttp", "ClientError"),
+    ("azure.core.exceptions", "AzureError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("gcsfs.retry", "HttpError"),
+    ("paramiko", "SSHException"),
+    ("zipfile", "BadZipFile"),
+    ("tarfile", "TarError"),
+)
+_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "ClientAuthenticationError")
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}
+_ETAG_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "sha256", "crc32c")
+_TIME_KEYS = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
+
+
+def store_errors() -> tuple[type[BaseException], ...]:
+    """What a store may raise: OSError, and the errors of those libraries that are loaded."""
+    found = (getattr(sys.modules.get(module), name, None) for module, name in _VENDOR_ERRORS)
+    return (OSError, *(error for error in found if isinstance(error, type)))
+
+
+def map_store_error(error: BaseException, place: str) -> ProductError:
+    """Our error for one of `store_errors` that concerns a whole source.
+
+    Args:
+        error: What the store raised.
+        place: The source's URL without secrets.
+    """
+    if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, store_errors()):
+        error = error.__cause__  # fsspec's web store says so of servers that it cannot reach, too
+    if isinstance(error, FileNotFoundError) or getattr(error, "status", None) in (404, 410):
+        return ConfigurationError(f"there is nothing at {place}", advice="correct the url of the source")
+    if (
+        isinstance(error, PermissionError)
+        or getattr(error, "status", None) in (401, 403)
+        or type(error).__name__ in _CREDENTIALS
+    ):
+        return ConfigurationError(
+            f"{place} refuses access ({type(error).__name__})",
+            advice="give credentials in storage_options or in the store's own way, and the right to list and read",
+        )
+    return BackendUnavailable(
+        f"{place} failed ({type(error).__name__})",
+        advice="nothing was removed; check the network and the store, run again",
+    )
+
+
+def open_store(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it.
+
+    Raises:
+        ConfigurationError: The protocol is unknown, its library is missing, or an option is wrong.
+        BackendUnavailable: The store does not answer.
+    """
+    from fsspec.core import url_to_fs
+
+    place, scheme = escape_path(hide_secrets(url)), url.partition(":")[0].lower()
+    try:
+        # An instance of our own: a shared one would keep listings of an earlier run.
+        store, path = url_to_fs(url, skip_instance_cache=True, **options)
+    except ImportError as error:
+        extra = _EXTRAS.get(scheme)
+        advice = (
+            f"pip install 'expertloop[{extra}]'" if extra else f"install the package that fsspec needs for {scheme}"
+        )
+        raise ConfigurationError(f"the library for {scheme}:// is not installed", advice=advice) from error
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"{place}: this kind of URL or one of its options is not known", advice="correct url or storage_options"
+        ) from error
+    except store_errors() as error:
+        raise map_store_error(error, place) from error
+    return store, str(path)
+
+
+class StoreSource:
+    """Implements the port `Source` for a folder, prefix or single object behind a URL.
+
+    Args:
+        config: The source; references in its url and options are already replaced.
+        max_file_mb: Larger files are listed with a problem, unless the source has its own limit.
+    """
+
+    def __init__(self, config: FilesConfig, *, max_file_mb: float) -> None:
+        self._config = config
+        self._place = escape_path(hide_secrets(config.url))
+        self._rules = ListingRules(config, max_file_mb=max_file_mb)
+        self._opened: tuple[Any, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self._config.name
+
+    def list_documents(self) -> Iterator[ListedDocument]:
+        """Stream the listing, one folder at a time.
+
+        Raises:
+            BackendUnavailable: The store failed before the end; nothing may be pruned.
+            ConfigurationError: There is nothing at the URL, or access is refused.
+        """
+        store, root = self._open()
+        try:
+            single = self._find_single(store, root)
+            if single is not None:
+                yield self._describe(store, single, _last_name(root), self._read_sidecar(""))
+                return
+            folders: list[tuple[str, Readers | None]] = [("", None)]
+            while folders:
+                folder, named = folders.pop()
+                if not self._rules.excludes(folder.rstrip("/")):
+                    yield from self._list_folder(folder, named, folders)
+            self._rules.report_unmatched()
+            self._check_still_there(store, root)
+        except store_errors() as error:
+            raise map_store_error(error, self._place) from error
+
+    @contextmanager
+    def open_document(self, path: str) -> Iterator[BinaryIO]:
+        """Open one object beneath the root.
+
+        Raises:
+            DocumentRejected: It vanished, may not be read, or its path leaves the root.
+            BackendUnavailable: The store does not answer.
+        """
+        relative = unescape_path(path)
+        if _leaves_root(relative):
+            raise reject_document(path, OUTSIDE)
+        store, root = self._open()
+        try:
+            single = relative == _last_name(root) and self._find_single(store, root) is not None
+            stream = store.open(root if single else _join(root, relative), "rb")
+        except store_errors() as error:
+            raise self._map_open_error(error, path) from error
+        with stream:
+            yield guard_stream(stream, store_errors, lambda error: self._map_open_error(error, path))
+
+    def _map_open_error(self, error: BaseException, path: str) -> ProductError:
+        if isinstance(error, FileNotFoundError | IsADirectoryError):
+            return reject_document(path, VANISHED)
+        if isinstance(error, PermissionError):
+            return reject_document(path, UNREADABLE)
+        return map_store_error(error, self._place)
+
+    def _open(self) -> tuple[Any, str]:
+        if self._opened is None:
+            self._opened = open_store(self._config.url, self._config.storage_options)
+        return self._opened
+
+    def _find_single(self, store: Any, root: str) -> Mapping[str, Any] | None:
+        """What the store says of the root when it is a file; None for a folder."""
+        if root.startswith("http") and root.endswith("/"):
+            return None  # a web server has no folders; a URL that ends in / is taken as a page of links
+        info: Mapping[str, Any] = store.info(root)
+        return info if info["type"] == "file" else None
+
+    def _check_still_there(self, store: Any, root: str) -> None:
+        try:
+            self._find_single(store, root)
+        except FileNotFoundError as error:
+            raise BackendUnavailable(
+                f"{self._place} vanished while it was listed", advice="nothing was removed; check the store, run again"
+            ) from error
+
+    def _list_folder(
+        self, folder: str, inherited: Readers | None, folders: list[tuple[str, Readers | None]]
+    ) -> Iterator[ListedDocument]:
+        store, root = self._open()
+        named = self._read_sidecar(folder) or inherited
+        try:
+            for info, relative in _iterate_inside(store, root, folder):
+                if info["type"] == "directory":
+                    folders.append((relative.rstrip("/") + "/", named))
+                elif self._rules.wants(relative):
+                    yield self._describe(store, info, relative, named)
+        except FileNotFoundError:
+            if not folder:
+                raise  # any other folder was deleted meanwhile
+        except PermissionError:
+            if not folder:
+                raise
+            uri = self._make_uri(store, _join(root, folder)) + "/"
+            yield self._rules.describe(Entry(folder, uri, problem=UNREADABLE))
+
+    def _describe(self, store: Any, info: Mapping[str, Any], relative: str, named: Readers | None) -> ListedDocument:
+        entry = Entry(
+            relative,
+            self._make_uri(store, str(info["name"])),
+            size_bytes=info.get("size"),
+            modified=_read_time(info),
+            etag=_read_etag(info),
+            problem=_find_problem(info, relative),
+        )
+        return self._rules.describe(entry, self._read_sidecar(relative) or named)
+
+    def _read_sidecar(self, relative: str) -> Readers | None:
+        store, root = self._open()
+
+        def read(sidecar: str) -> bytes | None:
+            try:
+                return cast("bytes", store.cat_file(_join(root, sidecar), end=MAX_SIDECAR_BYTES + 1))
+            except FileNotFoundError:
+                return None
+
+        return self._rules.read_sidecar(relative, read)
+
+    def _make_uri(self, store: Any, name: str) -> str:
+        scheme, chain, rest = self._config.url.partition("::")
+        uri = f"{scheme.partition('://')[0]}://{name}::{rest}" if chain else store.unstrip_protocol(name)
+        return hide_secrets(escape_unprintable(uri))
+
+
+def _iterate_inside(store: Any, root: str, folder: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Each entry of a folder and its path inside the root."""
+    for info in iterate_folder(store, _join(root, folder)):
+        relative = _relate(str(info["name"]), root)
+        # Links of a web page may lead elsewhere; buckets have marker objects named like the folder itself.
+        if relative is not None and relative.rstrip("/") != folder.rstrip("/"):
+            yield info, relative
+
+
+def iterate_folder(store: Any, path: str) -> Iterator[Mapping[str, Any]]:
+    """What one folder of a store holds, as fsspec's info mappings; nothing of it stays in the store's cache.
+
+    S3 is asked page by page, since buckets with a million objects beside each other are common there.
+    """
+    if "s3" in (store.protocol if isinstance(store.protocol, tuple) else (store.protocol,)):
+        yield from _iterate_s3(store, path)
+        return
+    entries = store.ls(path, detail=True)
+    store.invalidate_cache()
+    yield from entries
+
+
+def _iterate_s3(store: Any, path: str) -> Iterator[Mapping[str, Any]]:
+    bucket, key, _ = store.split_path(path)
+    question = {"Bucket": bucket, "Prefix": f"{key.rstrip('/')}/" if key else "", "Delimiter": "/"}
+    while True:
+        page = store.call_s3("list_objects_v2", **question)
+        for folder in page.get("CommonPrefixes", []):
+            yield {"name": f"{bucket}/{folder['Prefix']}", "type": "directory"}
+        for item in page.get("Contents", []):
+            yield {**item, "name": f"{bucket}/{item['Key']}", "type": "file", "size": item["Size"]}
+        if not page.get("IsTruncated"):
+            return
+        question["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def _find_problem(info: Mapping[str, Any], relative: str) -> Problem | None:
+    if _leaves_root(relative):
+        return OUTSIDE
+    if info.get("islink") or info["type"] == "link":
+        return REMOTE_LINK
+    return None if info["type"] == "file" else SPECIAL
+
+
+def _leaves_root(relative: str) -> bool:
+    return not relative or any(part in (".", "..") for part in relative.split("/"))
+
+
+def _last_name(root: str) -> str:
+    return root.rstrip("/").rpartition("/")[2]
+
+
+def _join(root: str, relative: str) -> str:
+    return f"{root.rstrip('/')}/{relative}".rstrip("/") if root else relative.rstrip("/")
+
+
+def _relate(name: str, root: str) -> str | None:
+    """The path of an object inside the root; None when it is not inside."""
+    name, prefix = name.lstrip("/"), root.strip("/")
+    if not prefix:
+        return name
+    return name[len(prefix) + 1 :] if name.startswith(prefix + "/") else None
+
+
+def _read_etag(info: Mapping[str, Any]) -> str | None:
+    found = next((info[key] for key in _ETAG_KEYS if info.get(key)), None)
+    return None if found is None else str(found.hex() if isinstance(found, bytes | bytearray) else found).strip('"')
+
+
+def _read_time(info: Mapping[str, Any]) -> datetime | None:
+    value = next((info[key] for key in _TIME_KEYS if info.get(key)), None)
+    try:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        elif isinstance(value, int | float):
+            value = datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    if not isinstance(value, datetime):
+        return None
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

