@@ -18,9 +18,10 @@ from tasks.answering.context import Quotable, fit_context, list_quotables
 from tasks.answering.extract import Ranked, choose_sentences, rank_quotables
 from tasks.answering.support import find_support, read_evidence
 from tasks.answering.words import Stems
+from tasks.language import UNDETERMINED, detect_language
 from tasks.models import EVERYONE, Answer, Generation, Hit, Noun, Question, Timings
 from tasks.ports import Embedder, Generator, PassageReader, Searcher
-from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage, render_messages
+from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage, choose_language, render_messages
 
 logger = logging.getLogger(__name__)
 

@@ -466,7 +466,8 @@ def write_rows(folder: Path, first: int, batches: int, ready: object) -> None:
     index.ensure_collection(SPEC)
     ready.wait()  # type: ignore[attr-defined]
     for batch in range(batches):
-        index.upsert_rows(NAME, make_rows(20, first=first + 20 * batch))
+        index.upsert_rows(NAME, make_rows(20, first=20 * batch))
+        index.upsert_rows(NAME, make_rows(5, first=first + 5 * batch))
 
 
 def write_for_ever(folder: Path, ready: object) -> None:
@@ -479,20 +480,19 @@ def write_for_ever(folder: Path, ready: object) -> None:
             ready.set()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("first_of_second", [0, 1000], ids=["same rows", "other rows"])
-def test_two_processes_writing_at_once_lose_and_double_nothing(tmp_path: Path, first_of_second: int) -> None:
+def test_two_processes_writing_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+    # They begin together and most of their rows are the same: left to itself, LanceDB 0.40 stores some of those twice.
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(2, timeout=120)
-    writers = [
-        context.Process(target=write_rows, args=(tmp_path, first, 10, barrier)) for first in (0, first_of_second)
-    ]
+    writers = [context.Process(target=write_rows, args=(tmp_path, first, 10, barrier)) for first in (1000, 2000)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join(120)
     assert [writer.exitcode for writer in writers] == [0, 0]
-    expected = {f"c{first + i}" for first in (0, first_of_second) for i in range(200)}
-    assert list_ids(LanceIndex(tmp_path)) == sorted(expected)
+    assert list_ids(LanceIndex(tmp_path)) == sorted(
+        f"c{i}" for i in (*range(200), *range(1000, 1050), *range(2000, 2050))
+    )
 
 
 def test_kill_9_of_a_writer_leaves_a_readable_table_and_rerunning_gives_the_exact_state(tmp_path: Path) -> None:

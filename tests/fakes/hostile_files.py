@@ -16,8 +16,8 @@ def write_pdf(path: Path, pages: int = 1, text: str = "Pump manual page", passwo
     for number in range(1, pages + 1):
         stream = f"BT /F 12 Tf 72 500 Td ({text} {number}) Tj 0 -40 Td (It is checked every year.) Tj ET"
         objects.append(f"<</Length {len(stream)}>>stream\n{stream}\nendstream")
-        page = f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents {len(objects)} 0 R/Resources<</Font<</F 3 0 R>>>>>>"
-        objects.append(page)
+        resources = "/MediaBox[0 0 595 842]/Resources<</Font<</F 3 0 R>>>>"
+        objects.append(f"<</Type/Page/Parent 2 0 R/Contents {len(objects)} 0 R{resources}>>")
         kids.append(f"{len(objects)} 0 R")
     objects[1] = f"<</Type/Pages/Kids[{' '.join(kids)}]/Count {pages}>>"
     _write_objects(path, objects)

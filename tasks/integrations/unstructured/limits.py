@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import warnings
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def restrict_worker(memory_bytes: int) -> None:
         memory_bytes: Most private memory the process may have; at least 256 MiB above what it starts with.
     """
     die_with_parent()
+    _let_fork_server_end()
     silence_libraries()
     subprocess.Popen = _MortalPopen  # type: ignore[misc]  # what we start (tesseract, pandoc) dies with us too
     limit_memory(memory_bytes)
@@ -45,6 +47,17 @@ def silence_libraries() -> None:
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
+
+
+def _let_fork_server_end() -> None:
+    """Close the worker's copy of the pipe by which the fork server sees that the main process is gone.
+
+    multiprocessing hands it to every child; with it, server and workers would keep each other alive for ever.
+    """
+    server: Any = forkserver._forkserver
+    if server._forkserver_alive_fd is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = None
 
 
 class _MortalPopen(subprocess.Popen):  # type: ignore[type-arg]

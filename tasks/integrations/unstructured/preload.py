@@ -1,23 +1,25 @@
 """Imported once by the fork server, whose children are the partition workers: this import IS the work.
 
 Every worker is forked from a process that has unstructured and spaCy loaded already, so a worker starts in
-milliseconds and shares that memory. Two imports are kept out, which halves the start and saves 0.6 GB: torch, which
-spaCy takes when it is there, and unstructured_inference's layout models, which only `hi_res` uses and we refuse.
+milliseconds and shares that memory. What no reader of ours runs is kept out of it: torch (spaCy takes it when it is
+there), the layout models of unstructured_inference (only `hi_res`, which we refuse), pandas and the numba compiler
+(for functions that are numpy calls already), spaCy's command line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 from tasks.settings import quieten_vendors
 
-_HEAVY = ("torch", "torchvision", "transformers", "timm", "onnx", "onnxruntime")
+_ABSENT = ("torch", "torchvision", "transformers", "timm", "onnx", "onnxruntime", "pandas")
 _READERS = ("docx", "email", "html", "image", "md", "msg", "pdf", "pptx", "xml")
 _LONGEST_TITLE_WORDS = 12
 _ONE_PAGE = b"""%PDF-1.4
@@ -36,28 +38,44 @@ _LAYOUT = "unstructured_inference.inference.layout"
 def preload_readers() -> None:
     """Import what reads documents, load the sentence model, and leave `sys.modules` honest afterwards."""
     quieten_vendors()
-    absent = [name for name in _HEAVY if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None makes `import` raise ImportError
-    try:
-        _stand_in_for_layout_models()
+    with _keep_out():
         _load_sentence_model()
+        rendering = importlib.import_module("unstructured_inference.inference.pdf_image")
+        _stand_in(_LAYOUT, convert_pdf_to_image=rendering.convert_pdf_to_image)
         for reader in _READERS:
             importlib.import_module(f"unstructured.partition.{reader}")
+        strategies = importlib.import_module("unstructured.partition.strategies")
+        strategies.dependency_exists = _is_installed  # type: ignore[attr-defined]  # it imports what it asks about
         _read_one_page()
         _trust_structure()
+
+
+@contextlib.contextmanager
+def _keep_out() -> Iterator[None]:
+    """Make heavy imports fail or find a stand-in, until the readers are loaded."""
+    before = set(sys.modules)
+    absent = [name for name in _ABSENT if name not in before]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None makes `import` raise ImportError
+    _stand_in("numba", njit=lambda *_function, **_options: lambda function: function)
+    _stand_in("spacy.cli")
+    _stand_in("spacy.cli.info", info=None)
+    try:
+        yield
     finally:
-        for name in absent:
-            del sys.modules[name]
+        for name in [*absent, "numba", "spacy.cli", "spacy.cli.info"]:
+            if name not in before:
+                del sys.modules[name]
 
 
-def _stand_in_for_layout_models() -> None:
-    """Offer the one function that page rendering takes from the module that imports every layout model."""
-    if _LAYOUT in sys.modules:
-        return
-    rendering = importlib.import_module("unstructured_inference.inference.pdf_image")
-    stand_in = ModuleType(_LAYOUT)
-    stand_in.convert_pdf_to_image = rendering.convert_pdf_to_image  # type: ignore[attr-defined]
-    sys.modules[_LAYOUT] = stand_in
+def _stand_in(name: str, **attributes: object) -> None:
+    """Offer only what the readers take from a module, where the module itself is not loaded yet."""
+    if name not in sys.modules:
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name]).update(attributes)
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
 
 
 def _load_sentence_model() -> None:

@@ -11,9 +11,12 @@ import psutil
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError, DeviceBusy
+from tasks.integrations.database import engine
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import Leases, check_lease
 from tasks.integrations.database.schema import leases, metadata
@@ -29,6 +32,12 @@ def database(tmp_path: Path) -> Database:
 def test_the_migrations_make_exactly_the_declared_tables(database: Database) -> None:
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_head_revision_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(engine.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == engine.HEAD_REVISION
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:

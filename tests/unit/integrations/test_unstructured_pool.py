@@ -35,7 +35,6 @@ def outcomes(jobs: list[Job], **limits: object) -> dict[Job, Future[object]]:
     [
         (("hang", None), "TimeoutError"),
         (("leave", 3), "ProcessExpired"),
-        (("leave", 0), "ProcessExpired"),
         (("segfault", None), "ProcessExpired"),
         (("eat_memory", 3000), "MemoryError"),
         (("eat_memory_at_once", 3000), "MemoryError"),
