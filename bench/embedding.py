@@ -33,7 +33,7 @@ from tasks.settings import Settings
 
 REPOSITORY = Path(__file__).parent.parent
 CHUNK_WORDS = 150
-ENGLISH, GERMAN = 24, 8
+ENGLISH, GERMAN = 12, 4
 """Texts a round."""
 LEAST_ROUNDS = 3
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = Path(os.environ.get("EXPERTLOOP_DATA", REPOSITORY / "../shared/data"))
     parser.add_argument("--data", type=Path, default=data, help="folder with enterprise/ and xquad_en_de/")
-    parser.add_argument("--seconds", type=float, default=100, help="spent on rates; quality takes about as long again")
+    parser.add_argument("--seconds", type=float, default=90, help="spent on rates; quality takes about as long again")
     arguments = parser.parse_args()
     corpus = read_enterprise(arguments.data / "enterprise")
     texts = sample_texts(corpus.chunks, read_german(arguments.data / "xquad_en_de" / "xquad.de.json"))

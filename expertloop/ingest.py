@@ -122,6 +122,7 @@ def _progress(app: Application, request: IngestRequest, *, quiet: bool) -> Itera
         yield
         return
     stopped = threading.Event()
+    source = app.find_source(request).name
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -134,7 +135,7 @@ def _progress(app: Application, request: IngestRequest, *, quiet: bool) -> Itera
 
         def draw() -> None:
             while not stopped.wait(0.5):
-                done, total = app.runs.count_progress(request.tenant, app.find_source(request).name)
+                done, total = app.runs.count_progress(request.tenant, source)
                 progress.update(bar, completed=done, total=total or None)
 
         painter = threading.Thread(target=draw, daemon=True)

@@ -20,8 +20,8 @@ def default_cache() -> Path:
 
 
 def quieten_vendors() -> None:
-    """Switch off the notices, telemetry and downloads of document libraries; for worker processes, before they import."""
-    os.environ.update(UNSTRUCTURED_DISABLE_NOTICE="1", DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="true", HF_HUB_OFFLINE="1")
+    """Switch off notices, telemetry, downloads and inner threads of document libraries; for workers, before imports."""
+    os.environ.update(UNSTRUCTURED_DISABLE_NOTICE="1", DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="true", HF_HUB_OFFLINE="1", OMP_THREAD_LIMIT="1")
 
 
 class Settings(BaseSettings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -23,7 +24,7 @@ from tasks.integrations.database.runs import DatabaseRunLog
 from tasks.integrations.database.vector_cache import DatabaseVectorCache, NoVectorCache
 from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
 from tasks.language import detect_language
-from tasks.models import Answer, EmbedderSpec, Hit, IngestRequest, Pipeline, Question, Run
+from tasks.models import Answer, EmbedderSpec, Hit, IngestRequest, Pipeline, Question, Run, derive_id
 from tasks.ports import Embedder, Generator, Partitioner, Reranker, Searcher, Source, VectorCache, VectorIndex
 from tasks.retrieval.analysis import ANALYSIS_VERSION, analyse_text
 from tasks.retrieval.index import Space
@@ -121,10 +122,11 @@ class Application:
 
         return LanceIndex(Path(urlparse(url).path))
 
-    @property
-    def scratch(self) -> Path:
-        """Where bytes of documents lie while they are read."""
-        folder = self.settings.home / "tmp"
+    def scratch(self, run: Run, *, emptied: bool = False) -> Path:
+        """Where the bytes of a source's documents lie while they are read; what a killed run left is removed."""
+        folder = self.settings.home / "tmp" / derive_id("scratch", run.tenant, run.source)
+        if emptied:
+            shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

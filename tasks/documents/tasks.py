@@ -37,6 +37,7 @@ def hold_source(request: IngestRequest) -> Iterator[Run]:
         run = app.runs.begin_run(
             tenant=request.tenant, source=source.name, lease_token=token, fingerprint=pipeline.fingerprint
         )
+        app.scratch(run, emptied=True)
         try:
             yield run
         except ProductError as error:
@@ -75,7 +76,7 @@ def read_documents(run: Run, request: IngestRequest, batch: int) -> int:
     """Partition and chunk one batch into versions that nobody sees yet; returns the batch's number."""
     app = application()
     candidates = app.manifest.read_candidates(run, batch)
-    with tempfile.TemporaryDirectory(prefix="batch-", dir=app.scratch) as scratch:
+    with tempfile.TemporaryDirectory(prefix="batch-", dir=app.scratch(run)) as scratch:
         reader = DocumentReader(
             run,
             source=app.open_source(run, request),

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import io
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _FOLDER = "smollm2-135m-instruct-q4_1-dequantized-1"
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 _HASHED_BYTES = 1 << 20
+_CONTEXT_TOKENS = 4096
+"""Of a model that does not say."""
 _ADVICE = "set EXPERTLOOP_GENERATOR to smollm2, a folder with safetensors weights, or a hub id that can be reached"
 
 
@@ -58,6 +61,19 @@ def fingerprint_model(folder: Path) -> str:
             stream.seek(max(0, file.stat().st_size - _HASHED_BYTES))
             digest.update(stream.read())
     return digest.hexdigest()[:12]
+
+
+def read_context_tokens(folder: Path) -> int:
+    """Longest prompt plus answer that a model's configuration promises.
+
+    Raises:
+        ArtifactCorrupt: The folder's configuration cannot be read.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return int(config.get("max_position_embeddings") or _CONTEXT_TOKENS)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ArtifactCorrupt(f"config.json in {folder.name} cannot be read", advice="copy the model again") from error
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -20,13 +20,13 @@ from tasks.integrations.causal_models import (
     fingerprint_model,
     load_model,
     load_tokenizer,
+    read_context_tokens,
 )
 from tasks.integrations.chat_tokens import encode_messages, encode_text, find_turn_end
 from tasks.models import Generation, Message
 
 logger = logging.getLogger(__name__)
 
-_DEFAULT_CONTEXT_TOKENS = 4096
 _BATCH_TOKENS = 8192
 _BATCH_PROMPTS = 16
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -65,13 +65,10 @@ class TransformersGenerator:
         """The model's name and a hash over its files' sizes and first bytes."""
         return f"{Path(self._name).name}@{fingerprint_model(self._folder)}"
 
-    @property
+    @cached_property
     def context_tokens(self) -> int:
         """Longest prompt plus answer, from the model's configuration."""
-        from transformers import AutoConfig
-
-        config = AutoConfig.from_pretrained(self._folder, trust_remote_code=False)
-        return int(getattr(config, "max_position_embeddings", None) or _DEFAULT_CONTEXT_TOKENS)
+        return read_context_tokens(self._folder)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, read as plain text, without special tokens."""

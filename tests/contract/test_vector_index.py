@@ -527,6 +527,26 @@ def test_a_collection_dropped_and_refilled_by_another_handle_is_seen_at_once(tmp
     assert find_ids(reader, QUERY) == ["c9"]
 
 
+@pytest.mark.parametrize("dimension", [DIMENSION, 100])
+def test_the_approximate_index_of_a_big_collection_loses_nothing(tmp_path: Path, dimension: int) -> None:
+    index = LanceIndex(tmp_path, ann_rows=500)
+    index.ensure_collection(CollectionSpec(name=NAME, dimension=dimension))
+    rows = [row._replace(vector=make_vector(i, dimension)) for i, row in enumerate(make_rows(600))]
+    rare = [row._replace(chunk_id=f"rare{i}", tenant="rare") for i, row in enumerate(rows[:5])]
+    index.upsert_rows(NAME, [*rows, *rare])
+    index.optimize(NAME)
+    index.delete_rows(NAME, "acme", ["c1"])
+    later = ROW._replace(chunk_id="later", vector=make_vector(999, dimension))
+    index.upsert_rows(NAME, [later])
+    live = [row for row in [*rows, later] if row.chunk_id != "c1"]
+    found = index.search_rows(NAME, [QUERY._replace(vector=row.vector, limit=1) for row in live])
+    assert [hits[0].chunk_id for hits in found] == [row.chunk_id for row in live]
+    assert len(find_ids(index, QUERY._replace(tenant="rare", vector=rows[0].vector))) == 5
+    index.optimize(NAME)
+    assert find_ids(index, QUERY._replace(vector=later.vector, limit=1)) == ["later"]
+    assert "c1" not in find_ids(index, QUERY._replace(vector=rows[1].vector, limit=500))
+
+
 def damage_data(table: Path) -> None:
     for file in (table / "data").iterdir():
         file.write_bytes(b"junk")

@@ -49,7 +49,7 @@ MAY_BE_EMPTY = frozenset(
 TEXT_EXTENSIONS = {
     "html": "html", "htm": "html", "xhtml": "html", "xml": "xml", "svg": "xml", "eml": "eml", "mbox": "mbox",
     "md": "md", "markdown": "md", "rst": "rst", "org": "org", "csv": "csv", "tsv": "tsv", "tab": "tsv",
-    "json": "json", "geojson": "json", "jsonl": "jsonl", "ndjson": "jsonl",
+    "rtf": "rtf", "json": "json", "geojson": "json", "jsonl": "jsonl", "ndjson": "jsonl",
 }  # fmt: skip
 _SIGNATURES = (
     (b"{\\rtf", "rtf"), (b"\x1f\x8b", "gz"), (b"\x89PNG\r\n\x1a\n", "image"), (b"\xff\xd8\xff", "image"),

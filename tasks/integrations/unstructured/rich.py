@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -19,6 +20,9 @@ from tasks.integrations.unstructured.reading import Content, Piece, Reading, bas
 from tasks.integrations.unstructured.texts import decode, detect_encoding
 
 _LONGEST_CELL = 1000
+_STARTS_AGAIN = 81
+"""LibreOffice's exit code after it has made a new profile, in which it wants to be started again."""
+
 _LONGEST_TITLE_WORDS = 12
 _NO_LANGUAGE = [""]
 """Tells unstructured not to detect languages: the chunker does."""
@@ -86,7 +90,10 @@ def _map_table(rows: list[list[str]], page: int | None) -> Piece:
 def _table_rows(html: str) -> list[list[str]]:
     from lxml import html as lxml_html
 
-    rows = lxml_html.fragment_fromstring(html, create_parent="div").iter("tr")
+    table = lxml_html.fragment_fromstring(html, create_parent="div")
+    for line_break in table.iter("br"):
+        line_break.tail = f" {line_break.tail or ''}"
+    rows = table.iter("tr")
     return [[cell.text_content() for cell in row if cell.tag in {"td", "th"}] for row in rows]
 
 
@@ -231,22 +238,25 @@ def convert_office(content: Content, target: str) -> Content:
         source.write_bytes(content.read())
         # An own profile lets several conversions run at once; a user's open LibreOffice is left alone.
         command = [program, f"-env:UserInstallation={Path(folder, 'profile').as_uri()}", "--headless", "--norestore"]
-        _run_in_group([*command, "--convert-to", target, "--outdir", folder, str(source)])
+        command += ["--convert-to", target, "--outdir", folder, str(source)]
+        if _run_in_group(command) == _STARTS_AGAIN:
+            _run_in_group(command)
         converted = source.with_suffix(f".{target}")
         if not converted.exists():
             raise ValueError(f"LibreOffice could not convert it to {target}")
         return Content(f"{content.name}.{target}", data=converted.read_bytes())
 
 
-def _run_in_group(command: list[str]) -> None:
-    """Run a program that starts others, and leave none of them behind."""
+def _run_in_group(command: list[str]) -> int:
+    """Run a program that starts others, leave none of them behind, and return its exit code."""
     process = subprocess.Popen(  # noqa: S603 (our own command; the document's name is not in it)
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
     )
     try:
-        process.wait()
+        return process.wait()
     finally:
-        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def find_libreoffice() -> str | None:

@@ -1,0 +1,91 @@
+"""One process that ingests in turn what its arguments name, through the flow; `bench/ingest.py` starts it.
+
+    python bench/ingest_process.py [--without-embedding] WARM_UP FOLDER [FOLDER ...] [--then-copy FROM TO]
+
+Prints one JSON line a folder: its ledger, with `seconds` on this process's clock. The same folder twice is the run with
+nothing changed; `--then-copy` copies FROM's files over TO's at the end and ingests the last folder once more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.integrations.minilm_encoder import load_minilm
+from tasks.models import EmbedderIdentity, EmbedderSpec, IngestRequest, Ledger
+from tasks.ports import Embedder, Vectors
+from tasks.settings import Settings, prepare_prefect
+from tasks.wiring import Application, use_application
+
+
+class FreeEmbedder:
+    """Counts MiniLM's tokens, so that chunks are the same, and gives vectors that cost nothing."""
+
+    def __init__(self, counter: Embedder) -> None:
+        self._counter = counter
+        self.identity = EmbedderIdentity(name="free", revision="1", dimension=counter.identity.dimension)
+        self.max_tokens = counter.max_tokens
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """MiniLM's."""
+        return self._counter.count_tokens(texts)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """[n x d], all alike."""
+        width = self.identity.dimension
+        return np.full((len(texts), width), width**-0.5, dtype=np.float32)
+
+    def embed_queries(self, questions: Sequence[str]) -> Vectors:
+        """[n x d], all alike."""
+        return self.embed_documents(questions)
+
+
+class WithoutEmbedding(Application):
+    """The product with everything but an encoder."""
+
+    def _build_embedder(self, spec: EmbedderSpec) -> Embedder:  # noqa: ARG002  (there is one, whatever was asked for)
+        return FreeEmbedder(load_minilm(self.settings.cache))
+
+
+def main() -> None:
+    """Ingest, and say how long each took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--then-copy", nargs=2, type=Path)
+    parser.add_argument("--without-embedding", action="store_true")
+    arguments = parser.parse_args()
+    settings = Settings()
+    prepare_prefect(settings)
+    if arguments.without_embedding:
+        use_application(WithoutEmbedding(settings))
+    ingest_folders(arguments.folders)
+    if arguments.then_copy:
+        shutil.copytree(*arguments.then_copy, dirs_exist_ok=True)
+        ingest_folders(arguments.folders[-1:])
+
+
+def ingest_folders(folders: Sequence[Path]) -> None:
+    """As the command does it: without a heartbeat that nobody watches."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        for folder in folders:
+            start = time.perf_counter()
+            ledger = _ingest(folder)
+            print(json.dumps(ledger.model_dump(mode="json") | {"seconds": time.perf_counter() - start}), flush=True)
+
+
+def _ingest(folder: Path) -> Ledger:
+    from flows.ingest import ingest_source
+
+    return ingest_source(IngestRequest(url=str(folder)))
+
+
+if __name__ == "__main__":
+    main()
