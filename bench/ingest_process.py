@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from expertloop.prefect_server import start_prefect_server
 from tasks.integrations.minilm_encoder import load_minilm
-from tasks.models import EmbedderIdentity, EmbedderSpec, IngestRequest, Ledger
+from tasks.models import EmbedderIdentity, EmbedderSpec, IngestRequest
 from tasks.ports import Embedder, Vectors
-from tasks.settings import Settings, prepare_prefect
+from tasks.settings import Settings
 from tasks.wiring import Application, use_application
 
 
@@ -61,30 +62,23 @@ def main() -> None:
     parser.add_argument("--without-embedding", action="store_true")
     arguments = parser.parse_args()
     settings = Settings()
-    prepare_prefect(settings)
     if arguments.without_embedding:
         use_application(WithoutEmbedding(settings))
-    ingest_folders(arguments.folders)
-    if arguments.then_copy:
-        shutil.copytree(*arguments.then_copy, dirs_exist_ok=True)
-        ingest_folders(arguments.folders[-1:])
+    with start_prefect_server(settings)():
+        ingest_folders(arguments.folders)
+        if arguments.then_copy:
+            shutil.copytree(*arguments.then_copy, dirs_exist_ok=True)
+            ingest_folders(arguments.folders[-1:])
 
 
 def ingest_folders(folders: Sequence[Path]) -> None:
-    """As the command does it: without a heartbeat that nobody watches."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        for folder in folders:
-            start = time.perf_counter()
-            ledger = _ingest(folder)
-            print(json.dumps(ledger.model_dump(mode="json") | {"seconds": time.perf_counter() - start}), flush=True)
-
-
-def _ingest(folder: Path) -> Ledger:
+    """One run of the flow a folder."""
     from flows.ingest import ingest_source
 
-    return ingest_source(IngestRequest(url=str(folder)))
+    for folder in folders:
+        start = time.perf_counter()
+        ledger = ingest_source(IngestRequest(url=str(folder)))
+        print(json.dumps(ledger.model_dump(mode="json") | {"seconds": time.perf_counter() - start}), flush=True)
 
 
 if __name__ == "__main__":

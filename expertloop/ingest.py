@@ -11,9 +11,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from expertloop.output import messages, print_error, print_json, print_note, print_table
+from expertloop.prefect_server import start_prefect_server
 from tasks.errors import DeviceBusy, ProductError
 from tasks.models import IngestRequest, Ledger
-from tasks.settings import Settings, prepare_prefect
+from tasks.settings import Settings
 from tasks.wiring import Application, application
 
 LEDGER_WORDS = ("listed", "new", "changed", "renamed", "unchanged", "outdated", "quarantined", "removed")
@@ -33,15 +34,14 @@ def ingest(
     Example: expertloop ingest ./handbooks
     """
     settings = Settings()
-    prepare_prefect(settings)
+    attached = start_prefect_server(settings)
     app = application(settings)
     requests = _requests(app, path, source, confirm_prune=confirm_prune)
     announce_pipeline_change(app)
-    failures: list[ProductError] = []
-    ledgers: list[Ledger] = []
+    ledgers, failures = [], []
     for request in requests:
         try:
-            with _progress(app, request, quiet=as_json):
+            with _progress(app, request, quiet=as_json), attached():
                 ledger = _run(request)
         except DeviceBusy as error:
             print_note(f"{error.message}; {error.advice}")
@@ -49,10 +49,7 @@ def ingest(
         except ProductError as error:
             failures.append(error)
             continue
-        if as_json:
-            print_json(ledger)
-        else:
-            _print_ledger(ledger)
+        _show_ledger(ledger, as_json=as_json)
         ledgers.append(ledger)
     for failure in failures[:-1]:
         print_error(failure)
@@ -88,15 +85,9 @@ def _requests(
 
 
 def _run(request: IngestRequest) -> Ledger:
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
     from flows.ingest import ingest_source
 
-    if PREFECT_API_URL.value():
-        return ingest_source(request)
-    # Nobody watches the heartbeat of a run on the ephemeral server, and every flow waits a second for it to end.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        return ingest_source(request)
+    return ingest_source(request)
 
 
 def _require_confirmed_prunes(ledgers: list[Ledger]) -> None:
@@ -105,7 +96,10 @@ def _require_confirmed_prunes(ledgers: list[Ledger]) -> None:
     require_confirmed_prunes(ledgers)
 
 
-def _print_ledger(ledger: Ledger) -> None:
+def _show_ledger(ledger: Ledger, *, as_json: bool) -> None:
+    if as_json:
+        print_json(ledger)
+        return
     counts = [(word, getattr(ledger, word)) for word in LEDGER_WORDS]
     print_table(
         f"{ledger.source}: {ledger.live_after} documents live", [w for w, _ in counts], [[n for _, n in counts]]

@@ -230,6 +230,7 @@ class IndexQuery(NamedTuple):
     """One hybrid query, already embedded and analysed.
 
     `alpha` weighs the fused score: alpha * dense + (1 - alpha) * keyword, each min-max scaled over its own candidates.
+    At 0 the vectors are not asked, at 1 the keywords are not.
     """
 
     tenant: str
@@ -253,7 +254,9 @@ class IndexHit(NamedTuple):
 class VectorIndex(Protocol):
     """A vector store with keyword search: a cache of the database (rule 1).
 
-    Writing the same rows twice equals writing them once. Every filter is pushed down to the store.
+    Writing the same rows twice equals writing them once; a chunk_id is unique across tenants. Every filter is pushed
+    down to the store: `modified_after` is inclusive, `modified_before` exclusive, undated rows pass neither; no
+    principals find nothing. A collection that does not exist is a `ConfigurationError`, except for `drop_collection`.
     """
 
     def ensure_collection(self, collection: CollectionSpec) -> None:

@@ -21,7 +21,13 @@ def default_cache() -> Path:
 
 def quieten_vendors() -> None:
     """Switch off notices, telemetry, downloads and inner threads of document libraries; for workers, before imports."""
-    os.environ.update(UNSTRUCTURED_DISABLE_NOTICE="1", DO_NOT_TRACK="1", SCARF_NO_ANALYTICS="true", HF_HUB_OFFLINE="1", OMP_THREAD_LIMIT="1")
+    os.environ.update(
+        UNSTRUCTURED_DISABLE_NOTICE="1",
+        DO_NOT_TRACK="1",
+        SCARF_NO_ANALYTICS="true",
+        HF_HUB_OFFLINE="1",
+        OMP_THREAD_LIMIT="1",
+    )
 
 
 class Settings(BaseSettings):
@@ -87,19 +93,26 @@ def read_variables() -> Mapping[str, str]:
     return dict(os.environ)
 
 
-def prepare_prefect(settings: Settings) -> None:
-    """Give Prefect its home and its patience, before it is imported.
+def prepare_prefect(settings: Settings) -> bool:
+    """Give Prefect its home and its patience, before it is imported; what an operator has set already stays.
 
-    Without a server of its own (`PREFECT_API_URL`), flows run against Prefect's ephemeral one, whose state belongs to
-    our home. What an operator has set already stays.
+    Returns:
+        Whether no server is named (`PREFECT_API_URL`), so that flows need one of ours, whose state belongs to our home.
     """
+    alone = "PREFECT_API_URL" not in os.environ
     defaults = {
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_LEVEL": settings.log_level,
         "DO_NOT_TRACK": "1",
     }
-    if "PREFECT_API_URL" not in os.environ:
+    if alone:
         defaults["PREFECT_HOME"] = str(settings.home.absolute() / "prefect")
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    return alone
+
+
+def use_prefect_server(url: str) -> None:
+    """Let flows of this process talk to a server, before Prefect is imported."""
+    os.environ["PREFECT_API_URL"] = url

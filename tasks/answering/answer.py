@@ -29,6 +29,8 @@ NOTHING_FOUND = "nothing found"
 NOT_READABLE = "nothing readable"
 NOT_SUPPORTED = "not supported"
 
+_NEAR_BEST = 5
+
 
 class AnswerOptions(Noun):
     """How an answer is made; `tasks/settings.py` holds the same with their environment names."""
@@ -151,8 +153,9 @@ def _finish(draft: _Draft, generation: Generation | None, reader: PassageReader,
     )
     texts = _Texts(reader, draft.question)
     claims = list(_support_claims(draft, generation)) if generation else []
-    if claims and all(statement and texts.hold(statement) for statement in claims):
-        text, citations = write_answer([statement for statement in claims if statement])
+    supported = [claim for claim in claims if claim and texts.hold(claim)]
+    if claims and len(supported) == len(claims) and _speaks_to_question(draft, supported):
+        text, citations = write_answer(supported)
         return base.model_copy(update={"text": text, "citations": citations, "mode": "generated"})
     quotes = [quote_statement(one) for one in choose_sentences(draft.ranked, limit=options.sentences)]
     readable = [quote for quote in quotes if texts.hold(quote)]
@@ -174,6 +177,13 @@ def _support_claims(draft: _Draft, generation: Generation) -> Iterator[Statement
         marked = frozenset(places[mark - 1] for mark in claim.marks if 1 <= mark <= len(places))
         support = find_support(claim.text, evidence, draft.stems, marked=marked)
         yield Statement(claim.text, support.quotables) if support else None
+
+
+def _speaks_to_question(draft: _Draft, statements: Sequence[Statement]) -> bool:
+    """Whether a cited sentence is among the best for the question: what is true may still be no answer to it."""
+    best = {(one.quotable.passage.document_id, one.quotable.start) for one in draft.ranked[:_NEAR_BEST]}
+    cited = {(one.passage.document_id, one.start) for statement in statements for one in statement.quotables}
+    return not best.isdisjoint(cited)
 
 
 def _is_shown(quotable: Quotable, context: Mapping[int, ContextPassage]) -> bool:

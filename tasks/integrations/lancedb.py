@@ -67,7 +67,10 @@ class LanceIndex:
         with _translated(collection.name):
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._turn(collection.name):
-                if not self._path(collection.name).exists():
+                path = self._path(collection.name)
+                if _is_half_created(path):
+                    shutil.rmtree(path)
+                if not path.exists():
                     self._database.create_table(collection.name, schema=_schema(collection.dimension))
                 table = self.open_table(collection.name)
                 _check_dimensions(collection.name, table, {collection.dimension})
@@ -205,6 +208,11 @@ class LanceIndex:
                     )
                 time.sleep(0.02)
             yield
+
+
+def _is_half_created(path: Path) -> bool:
+    """Whether a kill came before the table's first commit: no version, and no data that could be missed."""
+    return path.is_dir() and not any(path.glob("_versions/*.manifest")) and not any(path.glob("data/*"))
 
 
 def _try_lock(descriptor: int) -> bool:

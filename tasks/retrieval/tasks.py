@@ -13,6 +13,9 @@ from tasks.wiring import application
 
 logger = logging.getLogger(__name__)
 
+BATCHES_PER_OPTIMIZE = 20
+"""Every write is a version of the table; folded in now and then, a long run stays as fast as it began."""
+
 
 @task(**touches_backends())
 def index_documents(run: Run, batch: int | None) -> int | None:
@@ -23,6 +26,9 @@ def index_documents(run: Run, batch: int | None) -> int | None:
         run, version_ids, spaces=app.spaces(), versions=app.versions, cache=app.vector_cache, index=app.index
     )
     app.runs.add_embedded(run.run_id, embedded)
+    if batch is not None and batch % BATCHES_PER_OPTIMIZE == 0:
+        for pipeline in app.written_pipelines():
+            app.index.optimize(pipeline.collection.name)
     return batch
 
 

@@ -515,6 +515,13 @@ def test_kill_9_of_a_writer_leaves_a_readable_table_and_rerunning_gives_the_exac
     assert [hits[0].chunk_id for hits in found] == [row.chunk_id for row in rows]
 
 
+def test_a_collection_whose_creation_was_killed_is_created_by_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / f"{NAME}.lance" / "_transactions").mkdir(parents=True)
+    index = LanceIndex(tmp_path)
+    index.ensure_collection(SPEC)
+    assert list_ids(index) == []
+
+
 def test_a_collection_dropped_and_refilled_by_another_handle_is_seen_at_once(tmp_path: Path) -> None:
     reader, writer = LanceIndex(tmp_path), LanceIndex(tmp_path)
     writer.ensure_collection(SPEC)

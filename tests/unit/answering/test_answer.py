@@ -82,6 +82,12 @@ def test_anything_else_becomes_the_extractive_answer_and_says_so(said: str) -> N
     assert answer.text.splitlines()[0] == "Everyone gets 30 days of annual leave. [1]"
 
 
+def test_a_true_sentence_that_is_no_answer_to_the_question_is_not_kept() -> None:
+    world = World("Lunch is at noon. " + "Leave is asked for early. " * 3 + "Annual leave days are 30 for everyone.")
+    answer = world.ask(HOW_MANY, FakeGenerator("Lunch is at noon [3]."))
+    assert answer.mode == "extractive"
+
+
 def test_without_a_generator_the_answer_is_extractive() -> None:
     world = World()
     answer = world.ask(HOW_MANY)

@@ -1,0 +1,302 @@
+"""Kills ingests of a folder that people keep changing, and looks into the stores afterwards.
+
+The stores are opened without the product's code: SQLite and LanceDB are read as anybody could read them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.e2e.command import CommandLine, kill_group, wait_until
+from tests.fakes.hostile_files import write_docx
+
+LEDGER_PARTS = ("new", "changed", "renamed", "unchanged", "outdated", "quarantined")
+_VOWELS, _CONSONANTS = "aeiou", "bdfgklmnprstvz"
+_WORDS_OF_A_SECTION = 60
+
+
+class Corpus:
+    """A folder of small md, txt, html and docx files, changed as people change folders; the same for the same seed."""
+
+    def __init__(self, folder: Path, *, seed: int, documents: int) -> None:
+        self.folder = folder
+        self._random = random.Random(seed)
+        self._named = 0
+        self._sound: dict[Path, bytes] = {}
+        for _ in range(documents):
+            self.add()
+
+    def add(self) -> None:
+        """A new document, sometimes in a subfolder."""
+        self._named += 1
+        ending = ("md", "txt", "html", "docx")[self._named % 4]
+        place = self.folder / self._random.choice(("", "", "archive"))
+        place.mkdir(parents=True, exist_ok=True)
+        self._write(place / f"doc{self._named}.{ending}")
+
+    def change(self) -> None:
+        """A day: damaged files are repaired, two edited, one renamed, one deleted, two added, one damaged, one broken."""
+        self.repair()
+        edited, other, renamed, deleted, damaged = self._random.sample(self._files(), 5)
+        self._write(edited)
+        self._write(other)
+        renamed.rename(renamed.with_name(f"renamed-{renamed.name}"))
+        deleted.unlink()
+        self.add()
+        self.add()
+        self._sound[damaged] = damaged.read_bytes()
+        damaged.write_bytes(b"PK\x03\x04 cut off" + self._random.randbytes(8))
+        (self.folder / "broken.pdf").write_bytes(b"%PDF-1.4 cut off" + self._random.randbytes(8))
+
+    def repair(self) -> None:
+        """Damaged files get their content back: a clean ingest then knows what this one knows."""
+        for path, content in self._sound.items():
+            path.write_bytes(content)
+        self._sound = {}
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self.folder.rglob("doc*.*") if path.is_file())
+
+    def _write(self, path: Path) -> None:
+        title, *sections = (self._sentence(_WORDS_OF_A_SECTION if part else 4) for part in range(4))
+        if path.suffix == ".docx":
+            write_docx(path, *sections)
+        elif path.suffix == ".html":
+            body = "".join(f"<h2>{text[:20]}</h2><p>{text}</p>" for text in sections)
+            path.write_text(f"<html><head><title>{title}</title></head><body>{body}</body></html>")
+        else:
+            path.write_text("\n\n".join([f"# {title}", *(f"## {text[:20]}\n\n{text}" for text in sections)]))
+
+    def _sentence(self, words: int) -> str:
+        return " ".join(self._word() for _ in range(words)).capitalize() + "."
+
+    def _word(self) -> str:
+        syllables = self._random.randint(1, 3)
+        pick = self._random.choice
+        return "".join(pick(_CONSONANTS) + pick(_VOWELS) for _ in range(syllables))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What both stores hold; equal for equal content, whatever happened on the way."""
+
+    documents: list[tuple[Any, ...]]
+    quarantine: list[tuple[str, str]]
+    chunks: list[str] = field(repr=False)
+    indexed: list[str] = field(repr=False)
+
+    @property
+    def faults(self) -> list[str]:
+        """Orphans, doubles and holes of the index, in words."""
+        live = set(self.chunks)
+        twice = [chunk for chunk, count in Counter(self.indexed).items() if count > 1]
+        return [
+            *(f"{chunk} is indexed twice" for chunk in twice),
+            *(f"{chunk} is indexed, but of no live document" for chunk in self.indexed if chunk not in live),
+            *(f"{chunk} is live, but not indexed" for chunk in live - set(self.indexed)),
+        ]
+
+
+def read_stores(shell: CommandLine) -> Stored:
+    """Documents and quarantine as the commands show them, chunks as the stores hold them."""
+    documents = shell.run("documents", "--json").records
+    quarantine = shell.run("quarantine", "--json").records
+    columns = ("uri", "title", "state", "groups", "chunks")
+    return Stored(
+        sorted(tuple(str(document[column]) for column in columns) for document in documents),
+        sorted((entry["uri"], entry["reason"]) for entry in quarantine),
+        sorted(_query(shell, _LIVE_CHUNKS)),
+        sorted(_open_index(shell).search().select(["chunk_id"]).limit(None).to_arrow()["chunk_id"].to_pylist()),
+    )
+
+
+def find_unrecalled(shell: CommandLine) -> list[str]:
+    """Live chunks that a search with their own vector does not find first."""
+    table = _open_index(shell)
+    rows = table.search().select(["chunk_id", "vector"]).limit(None).to_arrow().to_pylist()
+    found = {row["chunk_id"]: _nearest(table, row["vector"]) for row in rows}
+    return [chunk for chunk in _query(shell, _LIVE_CHUNKS) if found.get(chunk) != chunk]
+
+
+def find_leftovers(shell: CommandLine) -> list[str]:
+    """Chunks in the database that no reader sees, files of documents on disk, and leases that nobody holds."""
+    live = set(_query(shell, _LIVE_CHUNKS))
+    return [
+        *(chunk for chunk in _query(shell, "SELECT chunk_id FROM chunks") if chunk not in live),
+        *(str(path) for path in (shell.home / "tmp").rglob("*") if path.is_file()),
+        *_query(shell, "SELECT name FROM leases"),
+    ]
+
+
+_LIVE_CHUNKS = "SELECT chunk_id FROM chunks JOIN documents ON documents.live_version_id = chunks.version_id"
+
+
+def _query(shell: CommandLine, query: str) -> list[str]:
+    with closing(sqlite3.connect(f"file:{shell.home / 'expertloop.db'}?mode=ro", uri=True, timeout=30)) as database:
+        return [str(value) for (value,) in database.execute(query)]
+
+
+def _open_index(shell: CommandLine) -> Any:
+    import lancedb
+
+    (name,) = _query(shell, "SELECT name FROM collections WHERE state = 'serving'")
+    return lancedb.connect(shell.home / "index").open_table(name)
+
+
+def _nearest(table: Any, vector: list[float]) -> str:
+    (row,) = table.search(vector).distance_type("dot").limit(1).select(["chunk_id"]).to_list()
+    return str(row["chunk_id"])
+
+
+# --- killing -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill and the rerun after it."""
+
+    phase: str
+    second: float
+    processes: int
+    survivors: list[str]
+    ledger: dict[str, Any]
+    rerun_seconds: float
+    faults: list[str]
+
+
+class Killer:
+    """Kills ingests of one corpus at random moments.
+
+    A quarter of the moments is drawn over the whole command, the others over the run itself, from its first row in the
+    database to its end: otherwise most would hit the imports, where nothing can be lost.
+
+    Args:
+        shell: Where the commands run.
+        corpus: Changed before each kill.
+        seed: Of the moments.
+    """
+
+    def __init__(self, shell: CommandLine, corpus: Corpus, *, seed: int) -> None:
+        self._shell = shell
+        self._corpus = corpus
+        self._random = random.Random(seed)
+        self._begin_seconds = self._run_seconds = 0.0
+
+    def measure(self) -> dict[str, Any]:
+        """A run that nobody kills: how long the start takes, and the work."""
+        started = time.monotonic()
+        ingest = self._start()
+        self._wait_for_run(ingest, known=0)
+        begun = time.monotonic()
+        self._begin_seconds = begun - started
+        out, errors = ingest.communicate()
+        assert ingest.returncode == 0, errors.decode()
+        self._run_seconds = time.monotonic() - begun
+        return self._rerun()[0]
+
+    def kill(self, number: int) -> Iterator[Kill]:
+        """Change, kill, run again, `number` times; runs that ended before their moment came do not count."""
+        done = 0
+        while done < number:
+            self._corpus.change()
+            everywhere = done % 4 == 0
+            if (killed := self._kill_one(everywhere=everywhere)) is None:
+                continue
+            done += 1
+            ledger, seconds = self._rerun()
+            phase, second, processes, survivors = killed
+            yield Kill(phase, second, processes, survivors, ledger, seconds, read_stores(self._shell).faults)
+
+    def _kill_one(self, *, everywhere: bool) -> tuple[str, float, int, list[str]] | None:
+        known = len(_query(self._shell, "SELECT run_id FROM runs"))
+        ingest = self._start()
+        if not everywhere:
+            self._wait_for_run(ingest, known=known)
+        span = self._begin_seconds + self._run_seconds if everywhere else self._run_seconds
+        moment = self._random.uniform(0, span)
+        try:
+            ingest.communicate(timeout=moment)
+        except subprocess.TimeoutExpired:
+            phase = describe_phase(self._shell, known)
+            survivors, processes = kill_leader(ingest)
+            return phase, moment, processes, survivors
+        self._run_seconds *= 0.8
+        return None
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return self._shell.start("ingest", self._corpus.folder, "--json")
+
+    def _wait_for_run(self, ingest: subprocess.Popen[bytes], *, known: int) -> None:
+        database = self._shell.home / "expertloop.db"
+
+        def begun() -> bool:
+            return ingest.poll() is not None or (database.exists() and _count_runs(self._shell) > known)
+
+        wait_until(begun, what="the run's first row in the database", pause_seconds=0.01)
+
+    def _rerun(self) -> tuple[dict[str, Any], float]:
+        done = self._shell.run("ingest", self._corpus.folder, "--json")
+        assert done.code == 0, done.errors
+        return done.record, done.seconds
+
+
+def _count_runs(shell: CommandLine) -> int:
+    try:
+        return len(_query(shell, "SELECT run_id FROM runs"))
+    except sqlite3.OperationalError:  # the tables are not there yet
+        return 0
+
+
+def describe_phase(shell: CommandLine, known: int) -> str:
+    """How far the newest run had come, from its rows."""
+    if _count_runs(shell) == known:
+        return "starting"
+    newest = "(SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1)"
+    (status,) = _query(shell, f"SELECT status FROM runs WHERE run_id = {newest}")
+    if status != "running":
+        return "ending"
+    if not _query(shell, f"SELECT 1 FROM listing WHERE run_id = {newest}"):
+        return "listing"
+    for state, phase in (("writing", "embedding"), ("ready", "publishing")):
+        unseen = "version_id NOT IN (SELECT live_version_id FROM documents WHERE live_version_id IS NOT NULL)"
+        if _query(shell, f"SELECT 1 FROM versions WHERE state = '{state}' AND {unseen}"):
+            return phase
+    waiting = f"SELECT 1 FROM listing WHERE run_id = {newest} AND outcome IS NULL"
+    return "reading" if _query(shell, waiting) else "pruning"
+
+
+def kill_leader(process: subprocess.Popen[bytes], *, patience_seconds: float = 30) -> tuple[list[str], int]:
+    """`kill -9` for the command alone: its children must end by themselves.
+
+    Returns:
+        Command lines of those that did not (they are killed now), and how many processes there were.
+    """
+    family = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=patience_seconds)
+    survivors = [" ".join(child.cmdline()) for child in alive if child.is_running()]
+    kill_group(process)
+    return survivors, len(family) + 1
+
+
+def is_balanced(ledger: dict[str, Any]) -> bool:
+    """Whether each listed file is counted once and live documents add up."""
+    counted = sum(ledger[part] for part in LEDGER_PARTS)
+    return bool(
+        ledger["listed"] == counted
+        and ledger["live_after"] == ledger["live_before"] + ledger["new"] - ledger["removed"]
+    )

@@ -1,0 +1,23 @@
+"""What end-to-end tests share: a shell with a home of its own, and one real Prefect server where many commands run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import CommandLine, prefect_server
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> CommandLine:
+    """A shell in an empty folder."""
+    return CommandLine(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Prefect server for all commands that need none of their own: it saves each of them a start."""
+    with prefect_server(tmp_path_factory.mktemp("prefect-server")) as url:
+        yield url
