@@ -62,7 +62,7 @@ lock:  ## resolve requirements.lock again, for Python 3.11 to 3.13
 system-packages:  ## programs that some formats need (apt; needs root)
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	  tesseract-ocr tesseract-ocr-deu pandoc poppler-utils libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui
+	  tesseract-ocr tesseract-ocr-deu libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui
 
 .PHONY: clean
 clean:  ## remove the virtual environment, caches and data/work

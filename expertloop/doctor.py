@@ -20,7 +20,6 @@ from tasks.wiring import Application, application
 PACKAGES = ("prefect", "unstructured", "lancedb", "onnxruntime", "torch", "transformers", "sqlalchemy")
 PROGRAMS = {
     "tesseract": "scanned pages and images cannot be read",
-    "pandoc": "epub, odt, org, rst and rtf cannot be read",
     "soffice": "doc, ppt and xls of old Office versions cannot be read",
 }
 SOURCES_TEMPLATE = """\

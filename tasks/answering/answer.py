@@ -37,6 +37,7 @@ class AnswerOptions(Noun):
 
     search_limit: int = Field(default=10, ge=1, description="passages searched, and quoted from")
     passages: int = Field(default=3, ge=1, description="passages shown to the generator")
+    context_tokens: int = Field(default=1024, ge=64, description="most tokens of passages shown to the generator")
     max_tokens: int = Field(default=96, ge=1, description="longest generated answer, in the generator's tokens")
     sentences: int = Field(default=3, ge=1, description="longest extractive answer")
 
@@ -120,7 +121,14 @@ def _draft(
     context: Sequence[tuple[int, ContextPassage]] = ()
     if generator and choose_sentences(ranked, limit=1):
         passages = [hit.passage for hit in hits[: options.passages]]
-        context = fit_context(question.text, passages, generator, language=language, max_tokens=options.max_tokens)
+        context = fit_context(
+            question.text,
+            passages,
+            generator,
+            language=language,
+            budget=options.context_tokens,
+            max_tokens=options.max_tokens,
+        )
     return _Draft(question, hits, language, stems, ranked, context)
 
 

@@ -65,14 +65,21 @@ def _list_of_passage(hit: Hit, rank: int) -> Iterator[Quotable]:
 
 
 def fit_context(
-    question: str, passages: Sequence[Passage], generator: Generator, *, language: str, max_tokens: int
+    question: str,
+    passages: Sequence[Passage],
+    generator: Generator,
+    *,
+    language: str,
+    budget: int,
+    max_tokens: int,
 ) -> list[tuple[int, ContextPassage]]:
-    """The passages that fit the generator's context beside question and answer, best first; at worst none.
+    """The passages that fit the budget and the generator's context beside question and answer; at worst none.
 
     A first passage that is too long by itself is cut at the end of a sentence.
 
     Args:
         passages: Best first.
+        budget: Most tokens of passages: on a processor the time of an answer is the time of reading them.
         max_tokens: Kept free for the answer.
 
     Returns:
@@ -81,7 +88,7 @@ def fit_context(
     shown = [ContextPassage.from_passage(passage) for passage in passages]
     empty = "\n".join(message.content for message in render_messages(question, [], language=language))
     overhead, *sizes = generator.count_tokens([empty, *(_measured(passage) for passage in shown)])
-    budget = generator.context_tokens - max_tokens - overhead - _TEMPLATE_TOKENS
+    budget = min(budget, generator.context_tokens - max_tokens - overhead - _TEMPLATE_TOKENS)
     fitting: list[tuple[int, ContextPassage]] = []
     for place, (passage, size) in enumerate(zip(shown, sizes, strict=True)):
         if size > budget and not fitting:

@@ -23,13 +23,18 @@ NAME = "all-MiniLM-L6-v2"
 
 _WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
-_GRAPH_VERSION = 1
+_GRAPH_VERSION = 2
 _DIMENSION = 384
 _HEADS = 12
-_LAYERS = 6
 _EPSILON = 1e-12
 _MAX_TOKENS = 256
 _VOCABULARY = 30522
+_LOUD_NEURONS = ((856,), (607,), (1004, 218), (358,), (), ())
+"""Feed-forward neurons, by layer, that answer the first token with 13 to 24 where all others stay under 7.
+
+They do so in every text. One scale for the whole activation leaves the others a third of their bits, so these few are
+computed apart in fp32: it halves the error of int8 (cosine to fp32 .991 without, .996 with) for 3 % of the time.
+"""
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -94,19 +99,34 @@ def _build(folder: Path, *, int8: bool) -> None:
     np.save(folder / TABLE_FILE, np.concatenate([words + segment, positions[:_MAX_TOKENS]]))
     graph = GraphWriter(int8=int8)
     x = _write_norm(graph, "embedded", weights, "embeddings.")
-    for layer in range(_LAYERS):
-        x = _write_layer(graph, x, weights, f"encoder.layer.{layer}.")
+    for layer in range(len(_LOUD_NEURONS)):
+        x = _write_layer(graph, x, weights, layer)
     total = graph.add("ReduceSum", x, graph.constant(np.array([1])), keepdims=0)
     graph.save(folder / GRAPH_FILE, {"embedded": ("FLOAT", ["n", "t", _DIMENSION])}, total)
 
 
-def _write_layer(graph: GraphWriter, x: str, weights: Weights, prefix: str) -> str:
+def _write_layer(graph: GraphWriter, x: str, weights: Weights, layer: int) -> str:
+    prefix = f"encoder.layer.{layer}."
     attended = _write_attention(graph, x, weights, f"{prefix}attention.self.")
     projected = _write_dense(graph, attended, weights, f"{prefix}attention.output.")
     x = _write_norm(graph, graph.add("Add", projected, x), weights, f"{prefix}attention.output.")
-    inner = graph.add("Gelu", _write_dense(graph, x, weights, f"{prefix}intermediate."), domain=MICROSOFT)
-    outer = _write_dense(graph, inner, weights, f"{prefix}output.")
+    outer = _write_feed_forward(graph, x, weights, prefix, list(_LOUD_NEURONS[layer]))
     return _write_norm(graph, graph.add("Add", outer, x), weights, f"{prefix}output.")
+
+
+def _write_feed_forward(graph: GraphWriter, x: str, weights: Weights, prefix: str, loud: list[int]) -> str:
+    """The sum over quiet neurons, quantised, and over loud ones, in fp32."""
+    into, out = (weights[f"{prefix}{part}.dense.weight"].T.copy() for part in ("intermediate", "output"))
+    bias = weights[f"{prefix}intermediate.dense.bias"].copy()
+    loud_into, loud_bias, loud_out = into[:, loud], bias[loud], out[loud]
+    into[:, loud], bias[loud] = 0, 0
+    quiet = graph.add("Gelu", graph.linear(x, into, bias), domain=MICROSOFT)
+    total = graph.linear(quiet, out, weights[f"{prefix}output.dense.bias"])
+    if not loud:
+        return total
+    heard = graph.add("Add", graph.add("MatMul", x, graph.constant(loud_into)), graph.constant(loud_bias))
+    heard = graph.add("MatMul", graph.add("Gelu", heard, domain=MICROSOFT), graph.constant(loud_out))
+    return graph.add("Add", total, heard)
 
 
 def _write_attention(graph: GraphWriter, x: str, weights: Weights, prefix: str) -> str:

@@ -183,6 +183,14 @@ def test_a_passage_too_long_for_the_context_is_cut_at_a_sentence() -> None:
     world.check(answers[0])
 
 
+def test_no_more_of_the_passages_is_shown_than_the_budget_allows() -> None:
+    world = World("Approval is given by the manager. " * 20)
+    generator = FakeGenerator("")
+    world.ask("Who gives approval for flights?", generator, context_tokens=64)
+    assert "Leave policy" in generator.prompts[0][-1].content
+    assert "by the manager." not in generator.prompts[0][-1].content
+
+
 def test_an_endless_question_is_answered_without_the_generator() -> None:
     world = World()
     generator = FakeGenerator("nothing")

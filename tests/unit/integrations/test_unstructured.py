@@ -306,7 +306,7 @@ def test_fingerprint_follows_the_strategy_and_capabilities_the_limits() -> None:
 @pytest.mark.parametrize(
     ("name", "program", "is_installed"),
     [
-        ("img/example.jpg", "needs-tesseract", bool(list_ocr_languages())),
+        ("img/table-multi-row-column-cells.png", "needs-tesseract", bool(list_ocr_languages())),
         ("pdf/single_table.pdf", "needs-tesseract", bool(list_ocr_languages())),
         ("simple.doc", "needs-libreoffice", bool(find_libreoffice())),
         ("fake-power-point.ppt", "needs-libreoffice", bool(find_libreoffice())),
