@@ -40,7 +40,7 @@ def quarantine(*, as_json: JsonOption = False) -> None:
     found = list(app.catalogue.list_quarantine(app.settings.tenant))
     if as_json:
         for entry in found:
-            print_json({"uri": entry.uri, "reason": entry.reason, "advice": entry.advice, "message": entry.message})
+            print_json({"uri": entry.uri, "reason": entry.reason, "advice": entry.advice})
         return
     rows = [(entry.reason, entry.uri, entry.message, entry.advice) for entry in found]
     print_table(f"{len(rows)} not readable", ("reason", "uri", "what", "what to do"), rows)

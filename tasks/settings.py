@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     embedder_model: str | None = None
     embedder_key: SecretStr | None = None
     embedder_dimensions: int | None = Field(default=None, gt=0, description="asked of endpoints that can shorten")
+    embedder_timeout_seconds: float = Field(default=60, gt=0, description="of an endpoint's silence")
     embedder_backend: Literal["auto", "onnx-int8", "onnx-fp32", "torch"] = "auto"
     embedding_cache: bool = True
     chunk_tokens: int = Field(default=200, ge=32, description="longest chunk, in the embedder's tokens")

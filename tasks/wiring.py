@@ -219,7 +219,10 @@ class Application:
                 "EXPERTLOOP_EMBEDDER=openai needs an endpoint and a model",
                 advice="set EXPERTLOOP_EMBEDDER_URL (with /v1) and EXPERTLOOP_EMBEDDER_MODEL",
             )
-        endpoint = OpenAIEndpoint(spec.url, key=self.settings.embedder_key)
+        settings = self.settings
+        endpoint = OpenAIEndpoint(
+            spec.url, key=settings.embedder_key, timeout_seconds=settings.embedder_timeout_seconds
+        )
         return OpenAIEmbedder(endpoint, model=spec.model, dimensions=spec.dimensions)
 
     def current_pipeline(self) -> Pipeline:

@@ -29,12 +29,10 @@ _HEADS = 12
 _EPSILON = 1e-12
 _MAX_TOKENS = 256
 _VOCABULARY = 30522
-_LOUD_NEURONS = ((856,), (607,), (1004, 218), (358,), (), ())
-"""Feed-forward neurons, by layer, that answer the first token with 13 to 24 where all others stay under 7.
-
-They do so in every text. One scale for the whole activation leaves the others a third of their bits, so these few are
-computed apart in fp32: it halves the error of int8 (cosine to fp32 .991 without, .996 with) for 3 % of the time.
-"""
+_LOUD_CHANNELS = (63, 99, 157, 223)
+"""Channels that reach 7 to 30 after the norm inside every layer, in every text, where the median channel reaches 2."""
+_LOUD_NEURONS = ((856,), (607,), (218, 1004), (358,), (), ())
+"""Feed-forward neurons, by layer, that answer the first token of every text with 13 to 24 where others stay under 7."""
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -110,23 +108,10 @@ def _write_layer(graph: GraphWriter, x: str, weights: Weights, layer: int) -> st
     attended = _write_attention(graph, x, weights, f"{prefix}attention.self.")
     projected = _write_dense(graph, attended, weights, f"{prefix}attention.output.")
     x = _write_norm(graph, graph.add("Add", projected, x), weights, f"{prefix}attention.output.")
-    outer = _write_feed_forward(graph, x, weights, prefix, list(_LOUD_NEURONS[layer]))
+    inner = _write_dense(graph, x, weights, f"{prefix}intermediate.", _LOUD_CHANNELS)
+    inner = graph.add("Gelu", inner, domain=MICROSOFT)
+    outer = _write_dense(graph, inner, weights, f"{prefix}output.", _LOUD_NEURONS[layer])
     return _write_norm(graph, graph.add("Add", outer, x), weights, f"{prefix}output.")
-
-
-def _write_feed_forward(graph: GraphWriter, x: str, weights: Weights, prefix: str, loud: list[int]) -> str:
-    """The sum over quiet neurons, quantised, and over loud ones, in fp32."""
-    into, out = (weights[f"{prefix}{part}.dense.weight"].T.copy() for part in ("intermediate", "output"))
-    bias = weights[f"{prefix}intermediate.dense.bias"].copy()
-    loud_into, loud_bias, loud_out = into[:, loud], bias[loud], out[loud]
-    into[:, loud], bias[loud] = 0, 0
-    quiet = graph.add("Gelu", graph.linear(x, into, bias), domain=MICROSOFT)
-    total = graph.linear(quiet, out, weights[f"{prefix}output.dense.bias"])
-    if not loud:
-        return total
-    heard = graph.add("Add", graph.add("MatMul", x, graph.constant(loud_into)), graph.constant(loud_bias))
-    heard = graph.add("MatMul", graph.add("Gelu", heard, domain=MICROSOFT), graph.constant(loud_out))
-    return graph.add("Add", total, heard)
 
 
 def _write_attention(graph: GraphWriter, x: str, weights: Weights, prefix: str) -> str:
@@ -139,8 +124,8 @@ def _write_attention(graph: GraphWriter, x: str, weights: Weights, prefix: str) 
     return graph.add("MultiHeadAttention", *heads, domain=MICROSOFT, num_heads=_HEADS)
 
 
-def _write_dense(graph: GraphWriter, x: str, weights: Weights, prefix: str) -> str:
-    return graph.linear(x, weights[f"{prefix}dense.weight"].T, weights[f"{prefix}dense.bias"])
+def _write_dense(graph: GraphWriter, x: str, weights: Weights, prefix: str, loud: Sequence[int] = ()) -> str:
+    return graph.linear(x, weights[f"{prefix}dense.weight"].T, weights[f"{prefix}dense.bias"], loud=loud)
 
 
 def _write_norm(graph: GraphWriter, x: str, weights: Weights, prefix: str) -> str:

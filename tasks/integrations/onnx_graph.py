@@ -8,6 +8,7 @@ processors with AVX2 alone compute the same integers as those with VNNI or AMX, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,29 @@ class GraphWriter:
         """Add one node with one output."""
         return self.node(operator, *inputs, domain=domain, **attributes)[0]
 
-    def linear(self, x: str, weights: Floats, bias: Floats) -> str:
+    def linear(self, x: str, weights: Floats, bias: Floats, *, loud: Sequence[int] = ()) -> str:
         """x @ weights + bias.
+
+        An activation is quantised with one scale, so a few loud channels leave all others few of its bits. Those are
+        multiplied apart, in fp32 (the decomposition of LLM.int8(), arXiv 2208.07339 section 3.2).
 
         Args:
             x: Name of a [... x i] input.
             weights: [i x o].
             bias: [o].
+            loud: Channels of x that are far larger than the others, in every text; fp32 needs no such care.
         """
         if not self.int8:
             return self.add("Add", self.add("MatMul", x, self.constant(weights)), self.constant(bias))
+        if not loud:
+            return self._quantised_linear(x, weights, bias)
+        quiet = np.ones(len(weights), dtype=np.float32)
+        quiet[list(loud)] = 0
+        total = self._quantised_linear(self.add("Mul", x, self.constant(quiet)), weights * quiet[:, None], bias)
+        heard = self.add("Gather", x, self.constant(np.array(loud)), axis=-1)
+        return self.add("Add", total, self.add("MatMul", heard, self.constant(weights[list(loud)])))
+
+    def _quantised_linear(self, x: str, weights: Floats, bias: Floats) -> str:
         quantised, scales = quantise_weights(weights)
         return self.add(
             "DynamicQuantizeMatMul",

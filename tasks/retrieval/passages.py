@@ -179,7 +179,7 @@ class _Said:
 
     def add(self, words: list[str]) -> None:
         self._words.update(words)
-        self._shingles.update(_shingles(words))
+        self._shingles.update(list_shingles(words))
 
     def says(self, words: list[str]) -> bool:
         """Whether all words, and most sequences of them, are there.
@@ -188,7 +188,7 @@ class _Said:
         """
         if not words or not self._words.issuperset(words):
             return False
-        shingles = set(_shingles(words))
+        shingles = set(list_shingles(words))
         return len(shingles & self._shingles) >= SAME_SHARE * len(shingles)
 
 
@@ -198,7 +198,7 @@ def list_words(text: str) -> list[str]:
     return _WORD.findall(plain)
 
 
-def _shingles(words: list[str]) -> Iterator[tuple[str, ...]]:
+def list_shingles(words: list[str]) -> Iterator[tuple[str, ...]]:
     """Sequences of three words (Broder, "On the resemblance and containment of documents", 1997)."""
     width = min(_SHINGLE_WORDS, len(words))
     return (tuple(words[i : i + width]) for i in range(len(words) - width + 1))

@@ -8,51 +8,30 @@ neighbouring chunks of one page become one longer passage.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from tasks.fusion import scale_scores
-from tasks.language import UNDETERMINED, detect_language
+from tasks.language import detect_language
 from tasks.models import EVERYONE, Hit, Passage, Question
 from tasks.ports import Embedder, IndexHit, IndexQuery, PassageReader, Reranker, VectorIndex, Vectors
 from tasks.retrieval.analysis import analyse_question
 from tasks.retrieval.passages import Gathering
+from tasks.retrieval.ranking import Candidate, choose_alpha, rank_candidates
 
 logger = logging.getLogger(__name__)
 
-FIRST_WIDTH = 200
-"""Candidates asked of the store at first: a hundred of each kind."""
+FIRST_WIDTH = 400
+"""Candidates asked of the store at first: of a document in five formats that is eighty texts."""
 
 LAST_WIDTH = 3200
 """Candidates after which a search gives up on finding more that the asker may read."""
-
-SAME_LANGUAGE_ALPHA = {"de": 0.4}
-OTHER_SAME_LANGUAGE_ALPHA = 0.5
-ACROSS_LANGUAGES_ALPHA = 0.7
-"""Weight of the vectors by the languages of question and chunk; docs/decisions has the table. Between languages
-keywords are names, numbers and loan words only; within German the stems and grams carry more than the vectors."""
 
 RERANKED = 30
 """Passages that a reranker reads."""
 
 _MOST_CHARACTERS = 10_000
 """Of a question; the rest of a pasted document would only cost time."""
-
-
-def choose_alpha(question_language: str, chunk_language: str) -> float:
-    """Weight of the dense score, 0 to 1."""
-    same = question_language == chunk_language or UNDETERMINED in (question_language, chunk_language)
-    return SAME_LANGUAGE_ALPHA.get(question_language, OTHER_SAME_LANGUAGE_ALPHA) if same else ACROSS_LANGUAGES_ALPHA
-
-
-class Candidate(NamedTuple):
-    """A proposal of the store that the database confirmed."""
-
-    passage: Passage
-    score: float
-    dense_score: float | None
-    keyword_score: float | None
 
 
 @dataclass
@@ -160,7 +139,9 @@ class HybridSearcher:
         """From proposals to hits: confirmed, fused, reranked, collapsed and merged."""
         tenant, principals = asked.question.tenant, asked.principals
         passages = self._reader.read_passages(tenant, [hit.chunk_id for hit in found], principals)
-        candidates = fuse(found, passages, lambda chunk_language: self._weigh(asked.language, chunk_language))
+        candidates = rank_candidates(
+            found, passages, lambda chunk_language: self._weigh(asked.language, chunk_language)
+        )
         if self._reranker is not None:
             candidates = rerank(asked.question.text, candidates, self._reranker)
         gathering = Gathering(
@@ -184,32 +165,6 @@ class HybridSearcher:
 
     def _weigh(self, question_language: str, chunk_language: str) -> float:
         return self._alpha if self._alpha is not None else choose_alpha(question_language, chunk_language)
-
-
-def fuse(found: Sequence[IndexHit], passages: dict[str, Passage], weigh: Callable[[str], float]) -> list[Candidate]:
-    """Fuse again, now that every chunk's language is known.
-
-    Args:
-        found: The store's proposals; all of them scale the scores, so that readers' rights do not move the rest.
-        passages: The confirmed ones by chunk_id.
-        weigh: Weight of the dense score by a chunk's language.
-
-    Returns:
-        The confirmed ones, best first, equal scores by chunk_id; a store that tells no parts keeps its own score.
-    """
-    dense = scale_scores({hit.chunk_id: hit.dense_score for hit in found if hit.dense_score is not None})
-    keyword = scale_scores({hit.chunk_id: hit.keyword_score for hit in found if hit.keyword_score is not None})
-    candidates = []
-    for hit in found:
-        if hit.chunk_id not in passages:
-            continue
-        passage = passages[hit.chunk_id]
-        score = hit.score
-        if hit.chunk_id in dense or hit.chunk_id in keyword:
-            alpha = weigh(passage.chunk.language)
-            score = alpha * dense.get(hit.chunk_id, 0.0) + (1 - alpha) * keyword.get(hit.chunk_id, 0.0)
-        candidates.append(Candidate(passage, score, hit.dense_score, hit.keyword_score))
-    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.passage.chunk_id))
 
 
 def rerank(question: str, candidates: Sequence[Candidate], reranker: Reranker) -> list[Candidate]:

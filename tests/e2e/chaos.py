@@ -48,7 +48,7 @@ class Corpus:
         self._write(place / f"doc{self._named}.{ending}")
 
     def change(self) -> None:
-        """A day: damaged files are repaired, two edited, one renamed, one deleted, two added, one damaged, one broken."""
+        """A day: what was damaged is repaired; then edits, a rename, a deletion, additions, damage, a broken file."""
         self.repair()
         edited, other, renamed, deleted, damaged = self._random.sample(self._files(), 5)
         self._write(edited)
@@ -202,7 +202,7 @@ class Killer:
         self._wait_for_run(ingest, known=0)
         begun = time.monotonic()
         self._begin_seconds = begun - started
-        out, errors = ingest.communicate()
+        _, errors = ingest.communicate()
         assert ingest.returncode == 0, errors.decode()
         self._run_seconds = time.monotonic() - begun
         return self._rerun()[0]

@@ -8,7 +8,8 @@ import pytest
 from tasks.models import EVERYONE, CollectionSpec, Hit, Passage, Question, SearchFilter
 from tasks.ports import IndexHit, IndexQuery, IndexRow
 from tasks.retrieval.analysis import analyse_text
-from tasks.retrieval.search import FIRST_WIDTH, LAST_WIDTH, HybridSearcher, choose_alpha, fuse
+from tasks.retrieval.ranking import choose_alpha, rank_candidates
+from tasks.retrieval.search import FIRST_WIDTH, LAST_WIDTH, HybridSearcher
 from tests.fakes.embedder import DIMENSION, FakeEmbedder
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.vector_index import FakeIndex
@@ -62,8 +63,8 @@ class Library:
             readers=tuple(readers),
         )
 
-    def search(self, text: str, *groups: str, limit: int = 5, filter: SearchFilter = SearchFilter()) -> list[Hit]:
-        question = Question(text=text, principals=frozenset(groups), filter=filter)
+    def search(self, text: str, *groups: str, limit: int = 5, types: tuple[str, ...] | None = None) -> list[Hit]:
+        question = Question(text=text, principals=frozenset(groups), filter=SearchFilter(types=types))
         return self.searcher().search([question], limit=limit)[0]
 
     def searcher(self, **options: object) -> HybridSearcher:
@@ -137,7 +138,7 @@ def test_a_shorter_result_is_the_beginning_of_a_longer_one(library: Library) -> 
 def test_filters_reach_the_store(library: Library) -> None:
     library.add("pump.md", "The pump is primed before it starts.")
     library.add("pump.pdf", "A pump that is not primed stays dry.")
-    assert titles(library.search("pump", filter=SearchFilter(types=("pdf",)))) == ["pump.pdf"]
+    assert titles(library.search("pump", types=("pdf",))) == ["pump.pdf"]
 
 
 # --- who may read it -----------------------------------------------------------------------------------------------
@@ -210,14 +211,14 @@ def test_chunks_of_two_languages_are_weighed_differently_in_one_list(library: Li
     )
     found = [IndexHit(german.chunk_id, 0.0, 0.2, 9.0), IndexHit(english.chunk_id, 0.0, 0.8, 1.0)]
     passages = {passage.chunk_id: passage for passage in (german, english)}
-    ranked = fuse(found, passages, lambda language: choose_alpha("de", language))
+    ranked = rank_candidates(found, passages, lambda language: choose_alpha("de", language))
     assert [(c.passage.title, round(c.score, 6)) for c in ranked] == [("b", 0.7), ("a", 0.6)]
 
 
 def test_a_store_that_tells_no_parts_keeps_its_own_order(library: Library) -> None:
     passages = [library.reader.add_document(name, [name])[0] for name in "ab"]
     found = [IndexHit(p.chunk_id, score, None, None) for p, score in zip(passages, (0.2, 0.9), strict=True)]
-    ranked = fuse(found, {p.chunk_id: p for p in passages}, lambda language: 0.5)
+    ranked = rank_candidates(found, {p.chunk_id: p for p in passages}, lambda _: 0.5)
     assert [c.score for c in ranked] == [0.9, 0.2]
 
 

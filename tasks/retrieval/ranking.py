@@ -1,0 +1,147 @@
+"""From the store's proposals to one ranking: fused by language, steadied by the rest of the document and its twins.
+
+Four steps, each measured in docs/decisions:
+
+- both kinds of scores are divided by their standard deviation among the candidates, not by their range: the range
+  hangs on one outlier and on how many candidates there are;
+- they are weighed by the languages of question and chunk: between languages keywords are only names and numbers;
+- a chunk is steadied by the second best of its document, when that was found too;
+- and a document by its twins, the same text in other formats: each of them was cut differently, and the mean of five
+  cuts is surer than the luckiest one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from statistics import fmean, pstdev
+from typing import NamedTuple
+
+from tasks.language import UNDETERMINED
+from tasks.models import Passage
+from tasks.ports import IndexHit
+from tasks.retrieval.passages import list_shingles, list_words
+
+SAME_LANGUAGE_ALPHA = {"de": 0.4}
+OTHER_SAME_LANGUAGE_ALPHA = 0.5
+ACROSS_LANGUAGES_ALPHA = 0.7
+"""Weight of the vectors by the languages of question and chunk. Within German, where compounds and endings carry much,
+stems and grams are the stronger side; between languages they only know names, numbers and loan words."""
+
+SECOND_SHARE = 0.2
+"""Weight of a document's second best chunk against its best."""
+
+TWIN_SHARE = 0.5
+"""Documents are twins when this much of the shorter one's found text is in the other."""
+
+_SKETCH = 4
+"""One word sequence in four is compared (the modulo sketch of Broder 1997, section 4)."""
+
+
+class Candidate(NamedTuple):
+    """A proposal of the store that the database confirmed."""
+
+    passage: Passage
+    score: float
+    dense_score: float | None
+    keyword_score: float | None
+
+
+def choose_alpha(question_language: str, chunk_language: str) -> float:
+    """Weight of the dense score, 0 to 1."""
+    same = question_language == chunk_language or UNDETERMINED in (question_language, chunk_language)
+    return SAME_LANGUAGE_ALPHA.get(question_language, OTHER_SAME_LANGUAGE_ALPHA) if same else ACROSS_LANGUAGES_ALPHA
+
+
+def rank_candidates(
+    found: Sequence[IndexHit], passages: Mapping[str, Passage], weigh: Callable[[str], float]
+) -> list[Candidate]:
+    """Rank what the database confirmed.
+
+    Args:
+        found: The store's proposals.
+        passages: The confirmed ones by chunk_id.
+        weigh: Weight of the dense score by a chunk's language.
+
+    Returns:
+        Scores from 0 to 1, best first, equal scores by chunk_id.
+    """
+    candidates = steady(fuse([hit for hit in found if hit.chunk_id in passages], passages, weigh))
+    return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.passage.chunk_id))
+
+
+def fuse(found: Sequence[IndexHit], passages: Mapping[str, Passage], weigh: Callable[[str], float]) -> list[Candidate]:
+    """Fuse again, now that every chunk's language is known; a store that tells no parts keeps its own score."""
+    dense = _standardise({hit.chunk_id: hit.dense_score for hit in found if hit.dense_score is not None})
+    keyword = _standardise({hit.chunk_id: hit.keyword_score for hit in found if hit.keyword_score is not None})
+    highest = max((*dense.values(), *keyword.values()), default=0.0) or 1.0
+    candidates = []
+    for hit in found:
+        passage, score = passages[hit.chunk_id], hit.score
+        if dense or keyword:
+            alpha = weigh(passage.chunk.language)
+            fused = alpha * dense.get(hit.chunk_id, 0.0) + (1 - alpha) * keyword.get(hit.chunk_id, 0.0)
+            score = fused / highest
+        candidates.append(Candidate(passage, score, hit.dense_score, hit.keyword_score))
+    return candidates
+
+
+def _standardise(scores: Mapping[str, float]) -> dict[str, float]:
+    """Distance from the worst, in standard deviations; where all are equal, all are 1."""
+    deviation = pstdev(scores.values()) if scores else 0.0
+    if deviation == 0:
+        return dict.fromkeys(scores, 1.0)
+    lowest = min(scores.values())
+    return {key: (score - lowest) / deviation for key, score in scores.items()}
+
+
+def steady(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Move every chunk by what the rest of its document, and its twins, say about the document."""
+    by_document: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_document[candidate.passage.document_id].append(candidate)
+    best = {document: max(chunk.score for chunk in chunks) for document, chunks in by_document.items()}
+    worth = {document: _worth([chunk.score for chunk in chunks]) for document, chunks in by_document.items()}
+    for twins in _find_twins(by_document):
+        mean = fmean(worth[document] for document in twins)
+        worth.update(dict.fromkeys(twins, mean))
+    return [
+        candidate._replace(score=max(0.0, candidate.score + worth[document] - best[document]))
+        for document, chunks in by_document.items()
+        for candidate in chunks
+    ]
+
+
+def _worth(scores: list[float]) -> float:
+    """The best score, pulled towards the second best; a document of one found chunk is not punished for it."""
+    first, *others = sorted(scores, reverse=True)
+    second = others[0] if others else first
+    return (first + SECOND_SHARE * second) / (1 + SECOND_SHARE)
+
+
+def _find_twins(by_document: Mapping[str, Sequence[Candidate]]) -> list[list[str]]:
+    """Groups of documents whose found chunks say mostly the same."""
+    sketches = {document: _sketch(chunks) for document, chunks in by_document.items()}
+    holders: defaultdict[int, list[str]] = defaultdict(list)
+    for document, sketch in sketches.items():
+        for shingle in sketch:
+            holders[shingle].append(document)
+    shared = Counter(pair for documents in holders.values() for pair in combinations(documents, 2))
+    leader = {document: document for document in by_document}
+    for (first, second), count in shared.items():
+        if count >= TWIN_SHARE * min(len(sketches[first]), len(sketches[second])):
+            old, new = leader[second], leader[first]
+            leader = {document: new if led == old else led for document, led in leader.items()}
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for document, led in leader.items():
+        groups[led].append(document)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _sketch(chunks: Sequence[Candidate]) -> set[int]:
+    """A sample of the documents' word sequences, the same in every process."""
+    shingles = {shingle for chunk in chunks for shingle in list_shingles(list_words(chunk.passage.chunk.text))}
+    hashed = {zlib.crc32(" ".join(shingle).encode("utf-8", "surrogatepass")) for shingle in shingles}
+    return {value for value in hashed if value % _SKETCH == 0}

@@ -1,0 +1,261 @@
+"""What programs rely on: the shapes of JSON on stdout, exit codes, who sees what, two worlds in two homes."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.chaos import is_balanced
+from tests.e2e.command import REPOSITORY, CommandLine, Finished, finish, wait_until
+from tests.e2e.endpoint import Reply, embedding_endpoint, is_probe
+
+DOCUMENT = {"document_id", "uri", "title", "state", "groups", "chunks"}
+HIT = {"rank", "score", "document_id", "chunk_id", "uri", "title", "page", "text"}
+CITATION = {"number", "document_id", "chunk_id", "uri", "title", "page", "quote", "start", "end", "outdated"}
+ANSWER = {
+    *("question", "text", "citations", "abstained", "reason", "mode", "sources", "timings", "prompt_tokens"),
+    *("completion_tokens", "versions", "id"),
+}
+LEDGER = {
+    *("source", "tenant", "run_id", "listed", "new", "changed", "renamed", "unchanged", "outdated", "quarantined"),
+    *("removed", "live_before", "live_after", "reprocessed", "embedded", "chunks", "prune_blocked", "seconds"),
+}
+SOURCES = """\
+sources:
+  - name: handbook
+    url: company
+    groups_by_glob:
+      "hr/**": [hr]
+  - name: service
+    url: service
+    groups: [service]
+"""
+FILES = {
+    "company/opening.txt": "The canteen opens at noon and closes at two.",
+    "company/hr/notice.md": "# Notice period\n\nThe notice period is six weeks to the end of a quarter.",
+    "company/broken.pdf": "%PDF-1.4 cut off",
+    "company/empty.txt": "",
+    "service/pump.html": "<h1>Pump P7</h1><p>The seal of pump P7 is changed every 900 hours.</p>",
+}
+
+
+@dataclass(frozen=True)
+class Company:
+    """A shell with two sources that were ingested."""
+
+    shell: CommandLine
+    ingest: Finished
+
+    def questions(self, *lines: dict[str, object]) -> Path:
+        """A question file."""
+        file = self.shell.folder / "questions.jsonl"
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return file
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory, api_url: str) -> Company:
+    folder = tmp_path_factory.mktemp("company")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "sources.yaml").write_text(SOURCES)
+    shell = CommandLine(folder).set(PREFECT_API_URL=api_url)
+    return Company(shell, shell.run("ingest", "--json"))
+
+
+def test_ingest_prints_one_balanced_ledger_a_source(company: Company) -> None:
+    assert (company.ingest.code, company.ingest.said) == (0, []), company.ingest.errors
+    handbook, service = company.ingest.records
+    assert set(handbook) == LEDGER
+    assert is_balanced(handbook)
+    assert (handbook["source"], handbook["listed"], handbook["new"], handbook["quarantined"]) == ("handbook", 4, 3, 1)
+    assert (service["source"], service["listed"], service["live_after"]) == ("service", 1, 1)
+
+
+def test_documents_and_quarantine_have_their_documented_keys(company: Company) -> None:
+    documents = company.shell.run("documents", "--json").records
+    assert all(set(document) == DOCUMENT for document in documents)
+    groups = {document["uri"].rpartition("/")[2]: (document["state"], document["groups"]) for document in documents}
+    assert groups == {
+        "opening.txt": ("live", ["everyone"]),
+        "notice.md": ("live", ["hr"]),
+        "empty.txt": ("empty", ["everyone"]),
+        "pump.html": ("live", ["service"]),
+    }
+    (entry,) = company.shell.run("quarantine", "--json").records
+    assert set(entry) == {"uri", "reason", "advice"}
+    assert entry["uri"] == (company.shell.folder / "company/broken.pdf").as_uri()
+
+
+def test_a_search_shows_each_asker_only_what_that_asker_may_read(company: Company) -> None:
+    question = {"question": "notice period, pump seal, canteen"}
+    file = company.questions(
+        {"id": "stranger", **question},
+        {"id": "hr", "groups": ["hr"], **question},
+        {"id": "both", "groups": ["hr", "service"], **question},
+    )
+    seen = {}
+    for record in company.shell.run("search", "--questions", file, "--k", "10").records:
+        assert set(record) == {"id", "question", "hits"}
+        assert all(set(hit) == HIT for hit in record["hits"])
+        assert [hit["rank"] for hit in record["hits"]] == list(range(1, len(record["hits"]) + 1))
+        seen[record["id"]] = {hit["uri"].rpartition("/")[2] for hit in record["hits"]}
+    assert seen == {
+        "stranger": {"opening.txt"},
+        "hr": {"opening.txt", "notice.md"},
+        "both": {"opening.txt", "notice.md", "pump.html"},
+    }
+
+
+def test_as_on_the_command_line_opens_what_its_group_may_read(company: Company) -> None:
+    found = company.shell.run("search", "How often is the seal changed?", "--as", "service", "--k", "1", "--json")
+    assert set(found.record) == {"question", "hits"}
+    (hit,) = found.record["hits"]
+    assert "900 hours" in hit["text"]
+    assert found.said == []
+
+
+def test_ask_answers_with_citations_that_are_in_the_document(company: Company) -> None:
+    file = company.questions(
+        {"id": "allowed", "question": "How long is the notice period?", "groups": ["hr"]},
+        {"id": "forbidden", "question": "How long is the notice period?"},
+    )
+    done = company.shell.run("ask", "--questions", file)
+    allowed, forbidden = done.records
+    assert (done.code, allowed["id"], forbidden["id"]) == (0, "allowed", "forbidden")
+    assert set(allowed) == set(forbidden) == ANSWER
+    assert allowed["mode"] == "extractive"
+    assert all(set(citation) == CITATION for citation in allowed["citations"])
+    assert "six weeks" in "".join(citation["quote"] for citation in allowed["citations"])
+    assert "six weeks" not in json.dumps(forbidden)
+
+
+def test_status_and_doctor_print_json_only(company: Company) -> None:
+    status = company.shell.run("status", "--json").record
+    assert set(status) == {"tenant", "sources", "serving", "building", "unread"}
+    assert status["sources"]["handbook"]["last_run"] == "done"
+    findings = company.shell.run("doctor", "--json").records
+    assert all(set(finding) == {"what", "state", "detail"} for finding in findings)
+    wanted = {"python", "processor", "embedder", "database", "index", "sources", "tesseract"}
+    assert wanted <= {finding["what"] for finding in findings}
+
+
+def test_without_a_terminal_nothing_is_painted(company: Company) -> None:
+    done = company.shell.run("ingest", "--source", "service")
+    assert done.code == 0
+    assert "unchanged" in done.out
+    assert "\x1b" not in done.out + done.errors
+    assert "\r" not in done.out + done.errors
+
+
+def test_an_unknown_source_is_named_with_the_known_ones(company: Company) -> None:
+    done = company.shell.run("ingest", "--source", "nowhere", "--json")
+    assert (done.code, done.out) == (1, "")
+    assert "nowhere" in done.said[0]
+    assert "handbook" in done.said[1]
+    assert "service" in done.said[1]
+    assert len(done.said) == 2
+
+
+def test_another_home_is_another_world(company: Company) -> None:
+    other = company.shell.set(EXPERTLOOP_HOME="other-home")
+    assert other.run("documents", "--json").records == []
+    assert other.run("search", "canteen", "--json").record["hits"] == []
+    answer = other.run("ask", "When does the canteen open?", "--json").record
+    assert (answer["abstained"], answer["citations"]) == (True, [])
+
+
+def test_wrong_commands_exit_with_2(company: Company) -> None:
+    for arguments in (["search"], ["ingest", "--nonsense"], ["nonsense"], ["ask", "x", "--questions", "y"]):
+        done = company.shell.run(*arguments)
+        assert (done.code, done.out) == (2, ""), arguments
+
+
+def test_a_wrong_sources_file_lists_all_its_faults(shell: CommandLine) -> None:
+    (shell.folder / "sources.yaml").write_text("sources:\n  - name: a\n    kind: nonsense\n  - nam: b\n    url: ./x\n")
+    done = shell.run("ingest", "--json")
+    assert (done.code, done.out) == (1, "")
+    faults = [line for line in done.said if line.strip().startswith("line ")]
+    assert [re.search(r"line (\d+)", fault)[1] for fault in faults] == ["3", "4", "4"]  # type: ignore[index]
+    assert done.said[-1].startswith("what to do:")
+
+
+@pytest.mark.slow
+def test_a_listing_that_shrank_asks_before_it_takes_away(shell: CommandLine, api_url: str) -> None:
+    shell = shell.set(PREFECT_API_URL=api_url)
+    folder = shell.folder / "documents"
+    folder.mkdir()
+    for number in range(10):
+        (folder / f"{number}.txt").write_text(f"Room {number} has {number} windows.")
+    assert shell.run("ingest", folder, "--json").record["new"] == 10
+    for number in range(6):
+        (folder / f"{number}.txt").unlink()
+    stopped = shell.run("ingest", folder, "--json")
+    assert stopped.code == 3
+    assert (stopped.record["removed"], stopped.record["prune_blocked"]) == (0, 6)
+    assert is_balanced(stopped.record)
+    assert len(stopped.said) == 2
+    assert "--confirm-prune" in stopped.said[1]
+    assert len(shell.run("documents", "--json").records) == 10
+    confirmed = shell.run("ingest", folder, "--confirm-prune", "--json")
+    assert (confirmed.code, confirmed.record["removed"], confirmed.record["live_after"]) == (0, 6, 4)
+
+
+@pytest.mark.slow
+def test_of_two_ingests_of_one_source_one_works_and_the_other_says_so(shell: CommandLine, api_url: str) -> None:
+    folder = shell.folder / "documents"
+    folder.mkdir()
+    (folder / "a.txt").write_text("The gate closes at six.")
+    reached, free = threading.Event(), threading.Event()
+
+    def hold(texts: Sequence[str]) -> Reply:
+        if not is_probe(texts):
+            reached.set()
+            free.wait()
+        return Reply()
+
+    with embedding_endpoint() as endpoint:
+        endpoint.decide = hold
+        shell = endpoint.use(shell).set(PREFECT_API_URL=api_url)
+        first = shell.start("ingest", folder, "--json")
+        wait_until(lambda: reached.is_set() or first.poll() is not None, what="the first ingest at the embedder")
+        second = shell.run("ingest", folder, "--json")
+        free.set()
+        done = finish(first)
+    assert (second.code, second.out) == (0, ""), second.errors
+    assert str(first.pid) in second.errors
+    assert "run the command again" in second.errors
+    assert (done.code, done.record["new"]) == (0, 1), done.errors
+
+
+# --- documentation ---------------------------------------------------------------------------------------------------
+
+
+def test_every_command_is_in_the_readme_and_every_documented_command_exists(shell: CommandLine) -> None:
+    listed = shell.run("--help").out.partition("Commands")[2]
+    commands = set(re.findall(r"^\W*([a-z]+) {2,}", listed, re.MULTILINE))
+    assert {"init", "ingest", "search", "ask", "documents", "quarantine", "status", "doctor"} <= commands
+    readme = (REPOSITORY / "README.md").read_text()
+    pages = {page: page.read_text() for page in sorted((REPOSITORY / "docs").rglob("*.md"))}
+    named = {page.name: named_commands(text) for page, text in pages.items()} | {"README.md": named_commands(readme)}
+    assert {page: words - commands for page, words in named.items() if words - commands} == {}
+    assert commands - named["README.md"] == set()
+
+
+def named_commands(text: str) -> set[str]:
+    """Words after `expertloop` where it is a command: in code spans and blocks, not in sentences."""
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
+    return set(re.findall(r"(?:^|[`/ ])expertloop ([a-z]+)\b", code, re.MULTILINE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["init", "ingest", "search", "ask", "documents", "quarantine", "status", "doctor"])
+def test_the_help_of_every_command_has_an_example(shell: CommandLine, command: str) -> None:
+    assert f"Example: expertloop {command}" in shell.run(command, "--help").out
