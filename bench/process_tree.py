@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.2
 
 
 class Measured(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -40,6 +41,8 @@ def start_prefect_server(settings: Settings) -> Callable[[], AbstractContextMana
     Raises:
         ConfigurationError: The home cannot be written.
     """
+    if logging.getLogger().level >= logging.WARNING:
+        _silence_run_reports()
     if not prepare_prefect(settings):
         return nullcontext
     port = _free_port()
@@ -50,6 +53,12 @@ def start_prefect_server(settings: Settings) -> Callable[[], AbstractContextMana
     atexit.register(_stop, server)
     use_prefect_server(url)
     return lambda: _attached(server, url, log)
+
+
+def _silence_run_reports() -> None:
+    """We say a failure in two lines; Prefect's report of it, with its traceback, goes to its server alone."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).propagate = False
 
 
 @contextmanager

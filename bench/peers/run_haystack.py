@@ -8,12 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from measured import CHUNK_WORDS, Ingest, list_files, measure, model_path, read_text
-
 from haystack import Document, Pipeline, component
 from haystack.components.preprocessors import DocumentSplitter
 from haystack.components.writers import DocumentWriter
 from haystack.document_stores.in_memory import InMemoryDocumentStore
+from measured import CHUNK_WORDS, Ingest, list_files, measure, model_path, read_text
 
 
 @component

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from measured import CHUNK_TOKENS, FORMATS, Ingest, measure, model_path, read_text
-
 from llama_index.core import Document, MockEmbedding, SimpleDirectoryReader
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.readers.base import BaseReader
 from llama_index.vector_stores.lancedb import LanceDBVectorStore
+from measured import CHUNK_TOKENS, FORMATS, Ingest, measure, model_path, read_text
 
 
 class PartitionReader(BaseReader):

@@ -60,7 +60,7 @@ def test_the_entrypoint_of_a_deployment_takes_its_parameters(
     deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
-    loaded = load_flow_from_entrypoint(deployment["entrypoint"])
+    loaded: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
     parameters = deployment.get("parameters", {})
     assert set(parameters) <= set(inspect.signature(loaded.fn).parameters)
     validated = loaded.validate_parameters(parameters)
@@ -111,8 +111,10 @@ def test_every_task_states_no_cache_and_retries_by_our_rule(each: Task[..., Any]
 )
 def test_transient_errors_are_retried_and_no_others(error: Exception, runs: int, prefect_api: None) -> None:
     ran = 0
+    options = touches_backends()
+    options["retry_delay_seconds"] = lambda retries: [0.0] * retries
 
-    @task(**{**touches_backends(), "retry_delay_seconds": 0})
+    @task(**options)
     def fail() -> None:
         nonlocal ran
         ran += 1

@@ -98,17 +98,6 @@ class Stored:
     chunks: list[str] = field(repr=False)
     indexed: list[str] = field(repr=False)
 
-    @property
-    def faults(self) -> list[str]:
-        """Orphans, doubles and holes of the index, in words."""
-        live = set(self.chunks)
-        twice = [chunk for chunk, count in Counter(self.indexed).items() if count > 1]
-        return [
-            *(f"{chunk} is indexed twice" for chunk in twice),
-            *(f"{chunk} is indexed, but of no live document" for chunk in self.indexed if chunk not in live),
-            *(f"{chunk} is live, but not indexed" for chunk in live - set(self.indexed)),
-        ]
-
 
 def read_stores(shell: CommandLine) -> Stored:
     """Documents and quarantine as the commands show them, chunks as the stores hold them."""
@@ -119,8 +108,18 @@ def read_stores(shell: CommandLine) -> Stored:
         sorted(tuple(str(document[column]) for column in columns) for document in documents),
         sorted((entry["uri"], entry["reason"]) for entry in quarantine),
         sorted(_query(shell, _LIVE_CHUNKS)),
-        sorted(_open_index(shell).search().select(["chunk_id"]).limit(None).to_arrow()["chunk_id"].to_pylist()),
+        sorted(_list_indexed(shell)),
     )
+
+
+def find_faults(shell: CommandLine) -> list[str]:
+    """Orphans, doubles and holes of the index, in words."""
+    live, indexed = set(_query(shell, _LIVE_CHUNKS)), Counter(_list_indexed(shell))
+    return [
+        *(f"{chunk} is indexed {count} times" for chunk, count in indexed.items() if count > 1),
+        *(f"{chunk} is indexed, but of no live document" for chunk in indexed.keys() - live),
+        *(f"{chunk} is live, but not indexed" for chunk in live - indexed.keys()),
+    ]
 
 
 def find_unrecalled(shell: CommandLine) -> list[str]:
@@ -147,6 +146,11 @@ _LIVE_CHUNKS = "SELECT chunk_id FROM chunks JOIN documents ON documents.live_ver
 def _query(shell: CommandLine, query: str) -> list[str]:
     with closing(sqlite3.connect(f"file:{shell.home / 'expertloop.db'}?mode=ro", uri=True, timeout=30)) as database:
         return [str(value) for (value,) in database.execute(query)]
+
+
+def _list_indexed(shell: CommandLine) -> list[str]:
+    rows = _open_index(shell).search().select(["chunk_id"]).limit(None).to_arrow()
+    return [str(chunk) for chunk in rows["chunk_id"].to_pylist()]
 
 
 def _open_index(shell: CommandLine) -> Any:
@@ -218,7 +222,7 @@ class Killer:
             done += 1
             ledger, seconds = self._rerun()
             phase, second, processes, survivors = killed
-            yield Kill(phase, second, processes, survivors, ledger, seconds, read_stores(self._shell).faults)
+            yield Kill(phase, second, processes, survivors, ledger, seconds, find_faults(self._shell))
 
     def _kill_one(self, *, everywhere: bool) -> tuple[str, float, int, list[str]] | None:
         known = len(_query(self._shell, "SELECT run_id FROM runs"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ READ_SECONDS = 240
 WORKER_MIB = 1536
 MOST_BYTES = 5 * 2**30
 """Two workers at their limit, and what the command itself needs."""
+
+logger = logging.getLogger(__name__)
 
 pytestmark = [pytest.mark.slow]
 
@@ -94,4 +97,4 @@ def test_a_huge_file_is_read_or_says_why_not_within_bounds(
     refused = {entry["uri"].rpartition("/")[2]: entry["reason"] for entry in shell.run("quarantine", "--json").records}
     assert "neighbour.txt" in live
     assert name in live or refused[name] in reasons, refused
-    print(f"{name}: {done.seconds:.0f} s, peak {memory.peak_bytes / 1e9:.1f} GB, {refused.get(name, 'live')}")
+    logger.info("huge file name=%s seconds=%.0f peak_bytes=%s", name, done.seconds, memory.peak_bytes)

@@ -137,6 +137,14 @@ def test_ask_answers_with_citations_that_are_in_the_document(company: Company) -
     assert "six weeks" not in json.dumps(forbidden)
 
 
+def test_a_question_does_not_wait_for_prefect(company: Company) -> None:
+    done = company.shell.set(PYTHONPROFILEIMPORTTIME="1").run("ask", "When does the canteen open?", "--json")
+    imported = {line.rpartition("|")[2].strip() for line in done.errors.splitlines() if line.startswith("import time")}
+    assert "expertloop.ask" in imported
+    assert {name for name in imported if name.partition(".")[0] in {"prefect", "flows"}} == set()
+    assert "noon" in done.record["text"]
+
+
 def test_status_and_doctor_print_json_only(company: Company) -> None:
     status = company.shell.run("status", "--json").record
     assert set(status) == {"tenant", "sources", "serving", "building", "unread"}

@@ -43,7 +43,7 @@ class Catalogue:
             )
 
     def list_quarantine(self, tenant: str) -> Iterator[QuarantineEntry]:
-        """Every document and part that cannot be read, and why; outdated documents too, since their new version cannot."""
+        """Everything that cannot be read, and why: parts of documents, and newer versions of outdated ones, too."""
         query = (
             sa.select(documents)
             .where(
