@@ -1,16 +1,17 @@
 """Ingest: documents a second and memory beside LlamaIndex and Haystack, and what running it again costs.
 
-    python bench/ingest.py [--data ../shared/data] [--part first free again memory] [--rounds 3] [--documents 25]
+    python bench/ingest.py [--data ../shared/data] [--part first free again memory] [--rounds 3] [--documents 12]
 
-`first` compares the first ingest of enterprise/ in five formats: unstructured (strategy "fast" for the peers; ours reads
-the same), chunks of 200 tokens, all-MiniLM-L6-v2, an embedded store. Each system runs in a process of its own that has
-ingested five small files before the clock starts ("in process"); "command" is that whole process, for ours the command
-`expertloop ingest FOLDER --json`. `free` repeats it without embedding (vectors that cost nothing) and without our
-embedding cache. `again` ingests once more with nothing changed, then with one document in its five formats changed.
-`memory` ingests 100, 1000 and 5000 small files. The peers are installed into .venv-peers from bench/peers/requirements.lock.
+`first` compares the first ingest of enterprise/ in five formats: unstructured (strategy "fast" for the peers, "auto"
+for ours, which takes the same text), chunks of 200 tokens, all-MiniLM-L6-v2, a local store. Each system runs in a
+process of its own that has ingested one short document in its five formats before the clock starts ("in process");
+"process s" is the whole process with that. `free` repeats it without embedding (vectors that cost nothing) and without
+our embedding cache. `again` ingests once more with nothing changed, then with one document changed in all its formats,
+in one process and as commands `expertloop ingest FOLDER --json`. `memory` ingests 100, 1000 and 5000 small files.
 
-Systems take turns; figures are medians over rounds. `--documents` takes that many documents (times five formats) spread
-over enterprise/: rounds of a part of it are quick, all of it is what docs/benchmarks.md reports.
+Systems take turns; figures are medians over rounds. CPU s is the time that all processes of a system computed: the
+figure to trust on a machine that does other work. `--documents` takes that many documents (times five formats) spread
+over enterprise/; without it all are taken. The peers are installed into .venv-peers from bench/peers/requirements.lock.
 """
 
 from __future__ import annotations
@@ -165,7 +166,9 @@ def compare(title: str, systems: Sequence[System], corpus: Corpus, scratch: Path
     for _ in range(rounds):
         for system in systems:
             with tempfile.TemporaryDirectory(dir=scratch) as home:
-                measured[system.name].append(system.run(corpus, Path(home)))
+                run = system.run(corpus, Path(home))
+            measured[system.name].append(run)
+            report(system.name, run)
     rates = {
         name: _median(runs, lambda run: corpus.files / run.lines[-1]["seconds"]) for name, runs in measured.items()
     }
@@ -195,10 +198,14 @@ def repeat(corpus: Corpus, scratch: Path, rounds: int) -> None:
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             copy = shutil.copytree(corpus.documents, Path(folder) / "documents")
             folders = [str(corpus.warm_up), str(copy), str(copy), "--then-copy", str(corpus.changed), str(copy)]
-            inside.append(ingest_in_process(Path(folder) / "home", *folders).lines[1:])
+            run = ingest_in_process(Path(folder) / "home", *folders)
+            report("warm-up, first, unchanged, changed", run)
+            inside.append(run.lines[1:])
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             copy = shutil.copytree(corpus.documents, Path(folder) / "documents")
             commands.append(list(_run_commands(Path(folder) / "home", copy, corpus.changed)))
+        for command in commands[-1]:
+            report("command", command)
     table = _table(
         "again, default embedder",
         "run",
@@ -244,6 +251,16 @@ def grow(scratch: Path) -> None:
         ledger = run.lines[-1]
         table.add_row(str(size), f"{run.peak_mb:.0f}", f"{size / ledger['seconds']:.1f}", str(ledger["chunks"]))
     console.print(table)
+
+
+def report(name: str, run: Measured) -> None:
+    """One line as soon as it is known, for those who watch."""
+    inside = ", ".join(f"{line['seconds']:.2f}" for line in run.lines)
+    console.print(
+        f"  {name}: {inside} s in process; process {run.seconds:.1f} s, CPU {run.processor_seconds:.1f} s, "
+        f"{run.peak_mb:.0f} MB",
+        style="dim",
+    )
 
 
 def _median(runs: Sequence[Measured], figure: Callable[[Measured], float]) -> float:

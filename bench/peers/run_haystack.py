@@ -5,6 +5,7 @@ Its own converter for unstructured talks to a server; the component here calls t
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def build(*, embeds: bool) -> Ingest:
     pipeline = Pipeline()
     for name, step in steps:
         pipeline.add_component(name, step)
-    for (giver, _), (taker, _) in zip(steps, steps[1:], strict=False):
+    for (giver, _), (taker, _) in pairwise(steps):
         pipeline.connect(f"{giver}.documents", f"{taker}.documents")
 
     def ingest(folder: Path, _store: Path) -> int:

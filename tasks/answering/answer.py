@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tasks.answering.citations import Statement, quote_statement, split_claims, write_answer
 from tasks.answering.context import Quotable, fit_context, list_quotables
-from tasks.answering.extract import Ranked, choose_sentences, rank_quotables
+from tasks.answering.extract import Ranked, are_relevant, choose_sentences, rank_quotables
 from tasks.answering.support import find_support, read_evidence
 from tasks.answering.words import Stems
 from tasks.language import UNDETERMINED, detect_language
@@ -50,7 +50,7 @@ class _Draft(NamedTuple):
     language: str
     stems: Stems
     ranked: Sequence[Ranked]
-    """Everything that can be quoted, the best answers first."""
+    """Everything that can be quoted, the best answers first; empty when nothing found is about the question."""
     context: Sequence[tuple[int, ContextPassage]]
     """What the generator is shown, each with its hit's place; empty when it is not asked."""
 
@@ -118,8 +118,10 @@ def _draft(
     language = _choose_language(question.text, hits)
     stems = Stems(language)
     ranked = rank_quotables(question.text, list_quotables(hits), stems, embedder=embedder)
+    if not are_relevant(hits, ranked):
+        ranked = []
     context: Sequence[tuple[int, ContextPassage]] = ()
-    if generator and choose_sentences(ranked, limit=1):
+    if generator and ranked:
         passages = [hit.passage for hit in hits[: options.passages]]
         context = fit_context(
             question.text,

@@ -69,8 +69,8 @@ def write_csv(path: Path, size_bytes: int) -> None:
 @pytest.mark.parametrize(
     ("name", "build", "reasons"),
     [
-        ("long.pdf", lambda path: write_pdf(path, pages=PAGES), {"timeout", "out-of-memory"}),
-        ("wide.csv", lambda path: write_csv(path, CSV_BYTES), {"timeout", "out-of-memory", "too-large"}),
+        ("long.pdf", lambda path: write_pdf(path, pages=PAGES), {"timeout", "out-of-memory", "too-much-text"}),
+        ("wide.csv", lambda path: write_csv(path, CSV_BYTES), {"timeout", "out-of-memory", "too-much-text"}),
     ],
     ids=["10,000 pages", "200 MB"],
 )

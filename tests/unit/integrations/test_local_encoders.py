@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from tasks.errors import ArtifactCorrupt
 from tasks.integrations.minilm_encoder import load_minilm, model_folder
 from tasks.integrations.onnx_encoder import GRAPH_FILE, OnnxEmbedder
-from tasks.integrations.onnx_graph import quantise_weights
+from tasks.integrations.onnx_graph import GraphWriter, quantise_weights
 from tasks.integrations.processor import Backend
 from tasks.integrations.sentence_transformers import SentenceTransformersEmbedder
 from tasks.integrations.universal_encoder import load_use
@@ -69,7 +70,7 @@ def test_int8_points_where_fp32_points(load: Load, cache: Path) -> None:
     exact = load(cache, "onnx-fp32").embed_documents(TEXTS[:6])
     fast = load(cache, "onnx-int8").embed_documents(TEXTS[:6])
 
-    assert (exact * fast).sum(axis=1).mean() > 0.985
+    assert (exact * fast).sum(axis=1).min() > 0.985
 
 
 def test_sentencepiece_cuts_text_like_the_packages_own_tokenizer(plain_use: Any) -> None:
@@ -145,6 +146,21 @@ def test_seven_bits_never_overflow_sixteen() -> None:
 
     assert int(np.abs(quantised).max()) * 255 * 2 <= np.iinfo(np.int16).max
     assert np.allclose(quantised * scales, weights, atol=float(scales.max()) / 2 + 1e-6)
+
+
+def test_loud_channels_leave_the_others_their_bits(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    weights, bias = random.normal(size=(64, 16)).astype(np.float32), np.zeros(16, dtype=np.float32)
+    x = random.normal(size=(32, 64)).astype(np.float32)
+    x[:, 3] *= 100
+
+    def measure_error(loud: tuple[int, ...]) -> float:
+        graph = GraphWriter(int8=True)
+        graph.save(tmp_path / "one.onnx", {"x": ("FLOAT", ["t", 64])}, graph.linear("x", weights, bias, loud=loud))
+        session = onnxruntime.InferenceSession(str(tmp_path / "one.onnx"), providers=["CPUExecutionProvider"])
+        return float(np.abs(session.run(None, {"x": x})[0] - x @ weights).mean())
+
+    assert measure_error((3,)) < measure_error(()) / 10
 
 
 def test_a_column_of_zeros_stays_zero() -> None:
