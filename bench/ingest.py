@@ -152,7 +152,7 @@ def install_peers() -> None:
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, PEER_PYTHON.parent.parent], check=True)
     subprocess.run([*uv, "pip", "sync", *target, lock], check=True)
     # nltk refuses to read what LlamaIndex packs for it where uv has linked the files instead of copying them.
-    copied = ["--no-deps", "--link-mode", "copy", "--reinstall-package", "llama-index-core", "-r", lock]
+    copied = ["--no-deps", "--link-mode", "copy", "--reinstall-package", "llama-index-core", "-r", str(lock)]
     subprocess.run([*uv, "pip", "install", *target, *copied], check=True)
     stamp.touch()
 

@@ -67,7 +67,8 @@ def main() -> None:
     with start_prefect_server(settings)():
         ingest_folders(arguments.folders)
         if arguments.then_copy:
-            shutil.copytree(*arguments.then_copy, dirs_exist_ok=True)
+            source, target = arguments.then_copy
+            shutil.copytree(source, target, dirs_exist_ok=True)
             ingest_folders(arguments.folders[-1:])
 
 

@@ -42,19 +42,20 @@ def load_minilm(cache: Path, backend: Backend = "onnx-int8") -> OnnxEmbedder:
 
     Args:
         cache: The model cache.
-        backend: "onnx-int8" or "onnx-fp32"; "torch" is the plain form in `sentence_transformers`.
+        backend: "onnx-int8", else fp32, whose vectors equal the plain form's ("torch" gains nothing here).
 
     Raises:
         ConfigurationError: The package is not installed.
         ArtifactCorrupt: Its weights are not those that were measured.
     """
-    form = f"{backend}-{_GRAPH_VERSION}"
+    int8 = backend == "onnx-int8"
+    form = f"{'onnx-int8' if int8 else 'onnx-fp32'}-{_GRAPH_VERSION}"
     encoder = Encoder(
         identity=EmbedderIdentity(
             name=NAME, revision=hash_text(f"{_WEIGHTS_SHA256} {_TOKENIZER_SHA256} {form}"), dimension=_DIMENSION
         ),
         max_tokens=_MAX_TOKENS,
-        build=lambda: build_once(cache, f"{NAME}-{form}", lambda folder: _build(folder, int8=backend == "onnx-int8")),
+        build=lambda: build_once(cache, f"{NAME}-{form}", lambda folder: _build(folder, int8=int8)),
         load_tokenizer=_load_tokenizer,
         feed=_feed,
     )
