@@ -35,8 +35,15 @@ demo: $(MODELS)  ## ingest the sample company and answer questions about it
 	@$(BIN)/python data/demo.py
 
 .PHONY: test
-test: $(MODELS)  ## every test; what needs a missing program says so and is skipped
-	@$(BIN)/python -m pytest $(PYTEST)
+test: $(MODELS)  ## the tests; what needs a missing program says so and is skipped
+	@$(BIN)/python -m pytest $(addprefix --ignore=tests/e2e/test_,$(addsuffix .py,$(LONG))) $(PYTEST)
+
+# Not in `make test` yet: they have passed one by one, never all in one quiet run (docs/roadmap.md).
+LONG := kill bad_input big_files failing_backends prefect
+
+.PHONY: test-long
+test-long: $(MODELS)  ## kills, broken files and backends, huge files, a real Prefect server
+	@$(BIN)/python -m pytest $(addprefix tests/e2e/test_,$(addsuffix .py,$(LONG))) $(PYTEST)
 
 .PHONY: check
 check: $(INSTALLED)  ## style, types, import rules, and the tests that need no server

@@ -13,6 +13,7 @@ import functools
 import importlib
 import importlib.util
 import io
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -38,6 +39,8 @@ _LAYOUT = "unstructured_inference.inference.layout"
 def preload_readers() -> None:
     """Import what reads documents, load the sentence model, and leave `sys.modules` honest afterwards."""
     quieten_vendors()
+    # The page below has no cross-reference table, which pypdf would remark on at the terminal of every ingest.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     with _keep_out():
         _load_sentence_model()
         rendering = importlib.import_module("unstructured_inference.inference.pdf_image")
