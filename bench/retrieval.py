@@ -70,7 +70,7 @@ def ingest(folder: str, home: Path) -> Application:
         documents = home / "documents"
         write_xquad_paragraphs(folder, documents)
     environment = {**os.environ, "EXPERTLOOP_HOME": str(home / "state")}
-    command = [sys.executable, "-m", "expertloop", "ingest", str(documents), "--json"]
+    command = [str(Path(sys.executable).with_name("expertloop")), "ingest", str(documents), "--json"]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, cwd=REPOSITORY)
     return Application(Settings(home=home / "state"))
 

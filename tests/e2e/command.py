@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -157,6 +158,7 @@ def prefect_server(folder: Path) -> Iterator[str]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=die_with_us,
         )
     try:
         wait_until(lambda: answers(f"{url}/health"), what=f"Prefect server, see {log}", pause_seconds=0.2)
@@ -175,6 +177,11 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
+
+
+def die_with_us() -> None:
+    """In a child before it starts: the kernel ends it with the tests, also when those are killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _free_port() -> int:

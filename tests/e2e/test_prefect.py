@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from tests.e2e.chaos import is_balanced
-from tests.e2e.command import BIN, LIMIT_SECONDS, REPOSITORY, CommandLine, kill_group, prefect_server, wait_until
+from tests.e2e.command import (
+    BIN,
+    LIMIT_SECONDS,
+    REPOSITORY,
+    CommandLine,
+    die_with_us,
+    kill_group,
+    prefect_server,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -59,6 +68,7 @@ def working(shell: CommandLine) -> Iterator[None]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=die_with_us,
         )
     try:
         yield

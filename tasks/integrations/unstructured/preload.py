@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
+from tasks.integrations.unstructured.limits import silence_libraries
 from tasks.settings import quieten_vendors
 
 _ABSENT = ("torch", "torchvision", "transformers", "timm", "onnx", "onnxruntime", "pandas")
@@ -112,3 +113,5 @@ def _replace_classifier(reader: str, decide: Callable[[Callable[[str], bool], st
 
 
 preload_readers()
+# A worker that is ended in the moment it is forked would print a traceback at somebody's terminal.
+silence_libraries()
