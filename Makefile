@@ -39,7 +39,7 @@ test: $(MODELS)  ## the tests; what needs a missing program says so and is skipp
 	@$(BIN)/python -m pytest $(addprefix --ignore=tests/e2e/test_,$(addsuffix .py,$(LONG))) $(PYTEST)
 
 # Not in `make test` yet: they have passed one by one, never all in one quiet run (docs/roadmap.md).
-LONG := kill bad_input big_files failing_backends prefect
+LONG := json kill bad_input big_files failing_backends prefect
 
 .PHONY: test-long
 test-long: $(MODELS)  ## kills, broken files and backends, huge files, a real Prefect server
