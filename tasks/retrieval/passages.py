@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Protocol
 
 from tasks.models import Chunk, Hit, Passage
-
-SAME_SHARE = 0.9
-"""Share of a document's found text that another says when both are one document in two formats."""
 
 _WORD = re.compile(r"[^\W_]+")
 _LIST_NUMBER = re.compile(r"(?m)^\W*\d+\s*[.)]")
@@ -56,7 +52,6 @@ class Gathering:
     """Takes ranked chunks, best first, until `limit` passages are full.
 
     Args:
-        found: All chunks that may be added.
         limit: Most passages.
         merged_tokens: Longest merged passage; 0 merges nothing.
         count_tokens: Tokens of each text.
@@ -65,7 +60,6 @@ class Gathering:
 
     def __init__(
         self,
-        found: Sequence[Ranked],
         *,
         limit: int,
         merged_tokens: int,
@@ -80,9 +74,6 @@ class Gathering:
         self._said: dict[str, set[tuple[str, ...]]] = {}
         """What each shown document says, all of it: another format's chunks begin and end elsewhere."""
         self._texts: dict[str, str | None] = {}
-        self._found: defaultdict[str, set[tuple[str, ...]]] = defaultdict(set)
-        for ranked in found:
-            self._found[ranked.passage.document_id].update(list_shingles(list_words(ranked.passage.chunk.text)))
 
     def add(self, ranked: Ranked) -> bool:
         """Take one more chunk; False when it would need a passage beyond the limit."""
@@ -116,17 +107,16 @@ class Gathering:
         ]
 
     def _find_twin(self, passage: Passage, shingles: set[tuple[str, ...]]) -> _Group | None:
-        """The best passage of a document that is this one in another format and says all of this, if there is one.
+        """The best passage of another document of this title that says all of this somewhere, if there is one.
 
         One other number or word makes another text: of a price list and its older version both must be shown. And two
-        documents that share a paragraph are two documents, as their titles or the rest of what was found tell.
+        documents that share a paragraph are two documents: someone may look for either.
         """
         title = list_words(passage.title)
         for group in self._groups:
             shown = group.best.passage
-            said = self._said[shown.document_id]
             is_other = shown.document_id != passage.document_id and list_words(shown.title) == title
-            if is_other and shingles and shingles <= said and _is_mostly_in(self._found[passage.document_id], said):
+            if is_other and shingles and shingles <= self._said[shown.document_id]:
                 return group
         return None
 
@@ -177,10 +167,6 @@ class Gathering:
             }
         )
         return passage.model_copy(update={"chunk": merged})
-
-
-def _is_mostly_in(part: set[tuple[str, ...]], whole: set[tuple[str, ...]]) -> bool:
-    return len(part & whole) >= SAME_SHARE * len(part)
 
 
 def _continues(chunks: list[Chunk], chunk: Chunk) -> bool:

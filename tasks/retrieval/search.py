@@ -145,7 +145,6 @@ class HybridSearcher:
         if self._reranker is not None:
             candidates = rerank(asked.question.text, candidates, self._reranker)
         gathering = Gathering(
-            candidates,
             limit=limit,
             merged_tokens=self._merged_tokens,
             count_tokens=self._embedder.count_tokens,
