@@ -12,8 +12,10 @@ Four steps, each measured in docs/decisions:
 
 from __future__ import annotations
 
-from collections import defaultdict
+import zlib
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from statistics import fmean, pstdev
 from typing import NamedTuple
 
@@ -28,14 +30,14 @@ ACROSS_LANGUAGES_ALPHA = 0.7
 """Weight of the vectors by the languages of question and chunk. Within German, where compounds and endings carry much,
 stems and grams are the stronger side; between languages they only know names, numbers and loan words."""
 
-SECOND_SHARE = 0.25
+SECOND_SHARE = 0.2
 """Weight of a document's second best chunk against its best."""
 
 TWIN_SHARE = 0.5
-"""Documents of one title are twins when this much of the shorter one's found text is in the other."""
+"""Documents are twins when this much of the shorter one's found text is in the other."""
 
-TWINS_SHARE = 0.8
-"""Weight of the twins' mean against a document's own worth, which still tells the better of two."""
+_SKETCH = 4
+"""One word sequence in four is compared (the modulo sketch of Broder 1997, section 4)."""
 
 
 class Candidate(NamedTuple):
@@ -104,7 +106,7 @@ def steady(candidates: Sequence[Candidate]) -> list[Candidate]:
     worth = {document: _worth([chunk.score for chunk in chunks]) for document, chunks in by_document.items()}
     for twins in _find_twins(by_document):
         mean = fmean(worth[document] for document in twins)
-        worth |= {document: TWINS_SHARE * mean + (1 - TWINS_SHARE) * worth[document] for document in twins}
+        worth.update(dict.fromkeys(twins, mean))
     return [
         candidate._replace(score=max(0.0, candidate.score + worth[document] - best[document]))
         for document, chunks in by_document.items()
@@ -120,32 +122,26 @@ def _worth(scores: list[float]) -> float:
 
 
 def _find_twins(by_document: Mapping[str, Sequence[Candidate]]) -> list[list[str]]:
-    """Groups of documents of one title whose found chunks say mostly the same."""
-    titled: defaultdict[str, list[str]] = defaultdict(list)
-    for document, chunks in by_document.items():
-        titled[" ".join(list_words(chunks[0].passage.title))].append(document)
-    return [
-        group
-        for documents in titled.values()
-        if len(documents) > 1
-        for group in _group_by_text({document: _said(by_document[document]) for document in documents})
-        if len(group) > 1
-    ]
+    """Groups of documents whose found chunks say mostly the same."""
+    sketches = {document: _sketch(chunks) for document, chunks in by_document.items()}
+    holders: defaultdict[int, list[str]] = defaultdict(list)
+    for document, sketch in sketches.items():
+        for shingle in sketch:
+            holders[shingle].append(document)
+    shared = Counter(pair for documents in holders.values() for pair in combinations(documents, 2))
+    leader = {document: document for document in by_document}
+    for (first, second), count in shared.items():
+        if count >= TWIN_SHARE * min(len(sketches[first]), len(sketches[second])):
+            old, new = leader[second], leader[first]
+            leader = {document: new if led == old else led for document, led in leader.items()}
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for document, led in leader.items():
+        groups[led].append(document)
+    return [group for group in groups.values() if len(group) > 1]
 
 
-def _group_by_text(said: Mapping[str, set[tuple[str, ...]]]) -> list[list[str]]:
-    """Each document joins the first group whose first document is its twin, so that likeness never chains."""
-    groups: list[list[str]] = []
-    for document, shingles in said.items():
-        for group in groups:
-            shared = len(shingles & said[group[0]])
-            if shared and shared >= TWIN_SHARE * min(len(shingles), len(said[group[0]])):
-                group.append(document)
-                break
-        else:
-            groups.append([document])
-    return groups
-
-
-def _said(chunks: Sequence[Candidate]) -> set[tuple[str, ...]]:
-    return {shingle for chunk in chunks for shingle in list_shingles(list_words(chunk.passage.chunk.text))}
+def _sketch(chunks: Sequence[Candidate]) -> set[int]:
+    """A sample of the documents' word sequences, the same in every process."""
+    shingles = {shingle for chunk in chunks for shingle in list_shingles(list_words(chunk.passage.chunk.text))}
+    hashed = {zlib.crc32(" ".join(shingle).encode("utf-8", "surrogatepass")) for shingle in shingles}
+    return {value for value in hashed if value % _SKETCH == 0}
