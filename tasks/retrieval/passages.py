@@ -7,16 +7,18 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from pathlib import PurePosixPath
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from tasks.models import Chunk, Hit, Passage
-
-SAME_SHARE = 0.8
-"""Share of a text's three-word sequences that another must have to be the same text in another format."""
 
 _WORD = re.compile(r"[^\W_]+")
 _LIST_NUMBER = re.compile(r"(?m)^\W*\d+\s*[.)]")
 _SHINGLE_WORDS = 3
+
+_MOST_COMPARED_CHARACTERS = 300_000
+"""A longer document is compared by its found chunk alone: a search must not read whole books."""
 
 
 class Ranked(Protocol):
@@ -71,15 +73,15 @@ class Gathering:
         self._count_tokens = count_tokens
         self._read_text = read_text
         self._groups: list[_Group] = []
-        self._said: dict[str, _Said] = {}
-        """What each shown document has said so far."""
+        self._said: dict[str, set[tuple[str, ...]]] = {}
+        """What each shown document says, all of it: another format's chunks begin and end elsewhere."""
         self._texts: dict[str, str | None] = {}
 
     def add(self, ranked: Ranked) -> bool:
         """Take one more chunk; False when it would need a passage beyond the limit."""
         passage = ranked.passage
-        words = list_words(passage.chunk.text)
-        twin = self._find_twin(passage.document_id, words)
+        shingles = set(list_shingles(list_words(passage.chunk.text)))
+        twin = self._find_twin(passage, shingles)
         if twin is not None:
             if passage.document_id not in twin.duplicates:
                 twin.duplicates.append(passage.document_id)
@@ -88,7 +90,8 @@ class Gathering:
             if len(self._groups) == self._limit:
                 return False
             self._groups.append(_Group(ranked, [passage.chunk]))
-        self._said.setdefault(passage.document_id, _Said()).add(words)
+        if passage.document_id not in self._said:
+            self._said[passage.document_id] = set(list_shingles(list_words(self._text_to_compare(passage))))
         return True
 
     def finish(self) -> list[Hit]:
@@ -105,11 +108,16 @@ class Gathering:
             for rank, group in enumerate(self._groups, start=1)
         ]
 
-    def _find_twin(self, document_id: str, words: list[str]) -> _Group | None:
-        """The best passage of another document that has said all of this, if there is one."""
+    def _find_twin(self, passage: Passage, shingles: set[tuple[str, ...]]) -> _Group | None:
+        """The best passage of another document of this name that says all of this somewhere, if there is one.
+
+        One other number or word makes another text: of a price list and its older version both must be shown. And two
+        documents that share a paragraph are two documents: someone may look for either.
+        """
         for group in self._groups:
-            shown = group.best.passage.document_id
-            if shown != document_id and self._said[shown].says(words):
+            shown = group.best.passage
+            is_other = shown.document_id != passage.document_id and have_one_name(shown, passage)
+            if is_other and shingles and shingles <= self._said[shown.document_id]:
                 return group
         return None
 
@@ -129,12 +137,19 @@ class Gathering:
         """The document's own text from the first chunk to the last, None when it is not what was chunked (any more)."""
         if self._merged_tokens == 0:
             return None
-        if document_id not in self._texts:
-            self._texts[document_id] = self._read_text(document_id)
-        text = self._texts[document_id]
+        text = self._read(document_id)
         if text is None or any(text[chunk.start : chunk.end] != chunk.text for chunk in joined):
             return None
         return text[joined[0].start : joined[-1].end]
+
+    def _read(self, document_id: str) -> str | None:
+        if document_id not in self._texts:
+            self._texts[document_id] = self._read_text(document_id)
+        return self._texts[document_id]
+
+    def _text_to_compare(self, passage: Passage) -> str:
+        text = self._read(passage.document_id)
+        return text if text is not None and len(text) <= _MOST_COMPARED_CHARACTERS else passage.chunk.text
 
     def _merge(self, group: _Group) -> Passage:
         passage, joined = group.best.passage, group.chunks
@@ -170,26 +185,18 @@ def _shared_path(chunks: list[Chunk]) -> tuple[str, ...]:
 # --- the same text -------------------------------------------------------------------------------------------------
 
 
-class _Said:
-    """The words and word sequences of one document's shown chunks."""
+def have_one_name(one: Passage, other: Passage) -> bool:
+    """Whether two documents may be one in two formats or places: the same title, file name or bytes."""
+    return (
+        one.content_hash == other.content_hash
+        or _file_name(one.uri) == _file_name(other.uri)
+        or list_words(one.title) == list_words(other.title)
+    )
 
-    def __init__(self) -> None:
-        self._words: set[str] = set()
-        self._shingles: set[tuple[str, ...]] = set()
 
-    def add(self, words: list[str]) -> None:
-        self._words.update(words)
-        self._shingles.update(list_shingles(words))
-
-    def says(self, words: list[str]) -> bool:
-        """Whether all words, and most sequences of them, are there.
-
-        One other number or word makes another text: of a price list and its older version both must be shown.
-        """
-        if not words or not self._words.issuperset(words):
-            return False
-        shingles = set(list_shingles(words))
-        return len(shingles & self._shingles) >= SAME_SHARE * len(shingles)
+def _file_name(uri: str) -> str:
+    """The last part of the path in lower case, without its extension."""
+    return PurePosixPath(urlsplit(uri).path).stem.casefold()
 
 
 def list_words(text: str) -> list[str]:

@@ -12,17 +12,15 @@ Four steps, each measured in docs/decisions:
 
 from __future__ import annotations
 
-import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
 from statistics import fmean, pstdev
 from typing import NamedTuple
 
 from tasks.language import UNDETERMINED
 from tasks.models import Passage
 from tasks.ports import IndexHit
-from tasks.retrieval.passages import list_shingles, list_words
+from tasks.retrieval.passages import have_one_name, list_shingles, list_words
 
 SAME_LANGUAGE_ALPHA = {"de": 0.4}
 OTHER_SAME_LANGUAGE_ALPHA = 0.5
@@ -30,14 +28,14 @@ ACROSS_LANGUAGES_ALPHA = 0.7
 """Weight of the vectors by the languages of question and chunk. Within German, where compounds and endings carry much,
 stems and grams are the stronger side; between languages they only know names, numbers and loan words."""
 
-SECOND_SHARE = 0.2
+SECOND_SHARE = 0.25
 """Weight of a document's second best chunk against its best."""
 
 TWIN_SHARE = 0.5
-"""Documents are twins when this much of the shorter one's found text is in the other."""
+"""Documents of one name are twins when this much of the shorter one's found text is in the other."""
 
-_SKETCH = 4
-"""One word sequence in four is compared (the modulo sketch of Broder 1997, section 4)."""
+TWINS_SHARE = 0.8
+"""Weight of the twins' mean against a document's own worth, which still tells the better of two."""
 
 
 class Candidate(NamedTuple):
@@ -106,7 +104,7 @@ def steady(candidates: Sequence[Candidate]) -> list[Candidate]:
     worth = {document: _worth([chunk.score for chunk in chunks]) for document, chunks in by_document.items()}
     for twins in _find_twins(by_document):
         mean = fmean(worth[document] for document in twins)
-        worth.update(dict.fromkeys(twins, mean))
+        worth |= {document: TWINS_SHARE * mean + (1 - TWINS_SHARE) * worth[document] for document in twins}
     return [
         candidate._replace(score=max(0.0, candidate.score + worth[document] - best[document]))
         for document, chunks in by_document.items()
@@ -122,26 +120,28 @@ def _worth(scores: list[float]) -> float:
 
 
 def _find_twins(by_document: Mapping[str, Sequence[Candidate]]) -> list[list[str]]:
-    """Groups of documents whose found chunks say mostly the same."""
-    sketches = {document: _sketch(chunks) for document, chunks in by_document.items()}
-    holders: defaultdict[int, list[str]] = defaultdict(list)
-    for document, sketch in sketches.items():
-        for shingle in sketch:
-            holders[shingle].append(document)
-    shared = Counter(pair for documents in holders.values() for pair in combinations(documents, 2))
-    leader = {document: document for document in by_document}
-    for (first, second), count in shared.items():
-        if count >= TWIN_SHARE * min(len(sketches[first]), len(sketches[second])):
-            old, new = leader[second], leader[first]
-            leader = {document: new if led == old else led for document, led in leader.items()}
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for document, led in leader.items():
-        groups[led].append(document)
-    return [group for group in groups.values() if len(group) > 1]
+    """Groups of documents of one name whose found chunks say mostly the same.
+
+    Each document joins the first group whose first document is its twin, so that likeness never chains.
+    """
+    said = {document: _said(chunks) for document, chunks in by_document.items()}
+    groups: list[list[str]] = []
+    for document, chunks in by_document.items():
+        for group in groups:
+            first = group[0]
+            is_named_alike = have_one_name(chunks[0].passage, by_document[first][0].passage)
+            if is_named_alike and _overlap(said[document], said[first]) >= TWIN_SHARE:
+                group.append(document)
+                break
+        else:
+            groups.append([document])
+    return [group for group in groups if len(group) > 1]
 
 
-def _sketch(chunks: Sequence[Candidate]) -> set[int]:
-    """A sample of the documents' word sequences, the same in every process."""
-    shingles = {shingle for chunk in chunks for shingle in list_shingles(list_words(chunk.passage.chunk.text))}
-    hashed = {zlib.crc32(" ".join(shingle).encode("utf-8", "surrogatepass")) for shingle in shingles}
-    return {value for value in hashed if value % _SKETCH == 0}
+def _overlap(one: set[tuple[str, ...]], other: set[tuple[str, ...]]) -> float:
+    """Share of the smaller set that is in the other; 0 where one is empty."""
+    return len(one & other) / min(len(one), len(other)) if one and other else 0.0
+
+
+def _said(chunks: Sequence[Candidate]) -> set[tuple[str, ...]]:
+    return {shingle for chunk in chunks for shingle in list_shingles(list_words(chunk.passage.chunk.text))}

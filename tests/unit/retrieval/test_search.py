@@ -265,6 +265,20 @@ def test_an_older_version_with_another_number_is_another_text(library: Library) 
     assert sorted(titles(library.search("When do I request leave?"))) == ["leave-2019.md", "leave.md"]
 
 
+def test_one_inserted_word_makes_another_text(library: Library) -> None:
+    library.add("leave.md", POLICY, "Some things are not allowed.")
+    library.add("leave-draft.md", POLICY.replace("request leave", "do not request leave"))
+    assert {"leave.md", "leave-draft.md"} <= set(titles(library.search("When do I request leave?")))
+
+
+def test_another_format_s_chunks_may_begin_and_end_elsewhere(library: Library) -> None:
+    first, second, third = (f"{sentence}." for sentence in POLICY.rstrip(".").split(". "))
+    library.add("leave.docx", first, f"{second}\n{third}", pages=[1, 2])
+    library.add("leave.pdf", f"{first}\n{second}", third, pages=[1, 2])
+    hits = library.search("When do I request leave, and who answers?")
+    assert len({hit.passage.title for hit in hits}) == 1
+
+
 def test_numbers_of_list_items_are_no_difference(library: Library) -> None:
     steps = ["Open the valve slowly", "Wait until the pressure is steady", "Close the drain"]
     library.add("a.md", "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)))
