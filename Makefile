@@ -18,9 +18,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "Python 3.11 (tested), 3.12 or 3.13 is needed: make PYTHON=python3.11"'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@echo "installing the locked packages (about 8 GB; a minute or a few) …"
-	@$(BIN)/python -m uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@echo "installing the locked packages (about 8 GB; a few minutes) …"
+	@# Compiled now, because a start without bytecode takes seven times as long and some environments never write it.
+	@$(BIN)/python -m uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -m compileall -q expertloop flows tasks
 	@touch $@
 
 $(MODELS): $(INSTALLED)
@@ -36,14 +38,10 @@ demo: $(MODELS)  ## ingest the sample company and answer questions about it
 
 .PHONY: test
 test: $(MODELS)  ## the tests; what needs a missing program says so and is skipped
-	@$(BIN)/python -m pytest $(addprefix --ignore=tests/e2e/test_,$(addsuffix .py,$(LONG))) $(PYTEST)
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
 
-# Not in `make test` yet: they have passed one by one, never all in one quiet run (docs/roadmap.md).
-LONG := json kill bad_input big_files failing_backends prefect
-
-.PHONY: test-long
-test-long: $(MODELS)  ## kills, broken files and backends, huge files, a real Prefect server
-	@$(BIN)/python -m pytest $(addprefix tests/e2e/test_,$(addsuffix .py,$(LONG))) $(PYTEST)
+# Two processes, each with the whole of a file: many tests wait for a command or for a pause between retries.
+PARALLEL := --numprocesses 2 --dist loadfile
 
 .PHONY: check
 check: $(INSTALLED)  ## style, types, import rules, and the tests that need no server
@@ -51,7 +49,7 @@ check: $(INSTALLED)  ## style, types, import rules, and the tests that need no s
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q tests/unit tests/contract -m "not server and not slow"
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/unit tests/contract -m "not server and not slow"
 
 .PHONY: format
 format: $(INSTALLED)  ## format the code

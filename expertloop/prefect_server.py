@@ -20,8 +20,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-import httpx
-
 from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.settings import Settings, prepare_prefect, use_prefect_server
 
@@ -85,6 +83,8 @@ def _start(port: int, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _await_health(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    import httpx  # a fifth of a second, which `ask` and `search` need not pay
+
     deadline = time.monotonic() + STARTUP_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         with suppress(httpx.TransportError):

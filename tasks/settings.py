@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     partition_workers: int = Field(default=0, ge=0, description="processes; 0: one a processor core, at most 8")
     partition_timeout_seconds: float = Field(default=300, gt=0, description="per file")
     partition_memory_mb: int = Field(default=2048, ge=256, description="per worker process")
+    max_text_mb: float = Field(default=20, gt=0, description="documents with more text than this are quarantined")
     max_file_mb: int = Field(default=256, gt=0, description="larger files are quarantined unread")
 
     embedder: str = Field(default="default", description="'default', 'minilm', 'use', a path or hub id, or 'openai'")

@@ -12,21 +12,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from tasks.documents.split import Unit, count_in_batches, split_span, trim
 from tasks.models import Chunk, ChunkedDocument, Element, PartitionedDocument
 from tasks.ports import TokenCounter
 
-CHUNKER_VERSION = "1"
+CHUNKER_VERSION = "2"
 """Raise it when the same elements would give other chunks."""
 
 _JOINT = "\n\n"
 _PATH_SEPARATOR = " > "
 _STEP_CHARACTERS = 80
 _MOST_STEPS = 4
-_SMALL_SHARE = 4
-"""A section below a quarter of the limit may share a chunk with its neighbour."""
+_FILLED_SHARE = 0.75
+"""Neighbouring sections share a chunk while it is no fuller than this share of the limit."""
 
 _LETTERS_THAT_TELL = 40
 _SAMPLE_CHARACTERS = 1000
@@ -227,7 +227,7 @@ def _split_table(text: str, block: _Block, start: int, end: int, room: int, meas
 
 
 def _merge_small(sections: list[_Section], measure: _Measure) -> list[_Section]:
-    """Give a heading without text to its first subsection, and join small neighbours under one parent."""
+    """Give a heading without text to its first subsection, and join small neighbours of one page."""
     merged: list[_Section] = []
     for section in sections:
         last = merged[-1] if merged else None
@@ -244,20 +244,22 @@ def _shared_path(first: _Section, second: _Section, measure: _Measure) -> tuple[
     """The path under which two neighbours may be one section, or None."""
     if first.part != second.part:
         return None
-    common = tuple(a for a, b in zip(first.path, second.path, strict=False) if a == b)
-    is_ancestor = common == first.path
-    if first.is_heading_only and is_ancestor:
+    common = tuple(
+        step for step, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first.path, second.path, strict=False))
+    )
+    if first.is_heading_only and common == first.path:
         return second.path
-    if first.page != second.page or not (is_ancestor or len(common) == len(first.path) - 1 == len(second.path) - 1):
+    if first.page != second.page:
         return None
-    small = measure.room(common) // _SMALL_SHARE
-    return common if _tokens_up_to(first, small) and _tokens_up_to(second, small) else None
+    limit = int(measure.room(common) * _FILLED_SHARE)
+    return common if _tokens_up_to([*first.blocks, *second.blocks], limit, measure.joint) else None
 
 
-def _tokens_up_to(section: _Section, limit: int) -> bool:
+def _tokens_up_to(blocks: list[_Block], limit: int, joint: int) -> bool:
+    """Whether the blocks together are no longer than the limit; a split one never is."""
     total = 0
-    for block in section.blocks:
-        total += block.tokens if len(block.units) == 1 else limit + 1
+    for block in blocks:
+        total += block.tokens + joint if len(block.units) == 1 else limit + 1
         if total > limit:
             return False
     return True

@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from tasks.documents.chunk import chunk_document, embedded_text
 from tasks.documents.manifest import Decision, decide, failed_outcome, read_outcome
-from tasks.errors import DocumentRejected
+from tasks.errors import BackendUnavailable, DocumentRejected
 from tasks.language import detect_language
 from tasks.models import ChunkedDocument, Element, PartitionedDocument, Problem, Run, derive_version_id, hash_text
 from tasks.ports import (
@@ -214,6 +214,17 @@ def _read_record(fetched: Fetched) -> PartitionOutcome:
 
 
 def _copy_and_hash(stream: BinaryIO, file: Path, max_bytes: int) -> str:
+    try:
+        return _copy_stream(stream, file, max_bytes)
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise BackendUnavailable(
+            f"cannot copy a document to {file.parent}: {error.strerror}",
+            advice="make room on the disk that holds EXPERTLOOP_HOME, then run again",
+        ) from error
+
+
+def _copy_stream(stream: BinaryIO, file: Path, max_bytes: int) -> str:
     digest, copied = hashlib.sha256(), 0
     with file.open("wb") as copy:
         while block := stream.read(COPY_BYTES):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -73,14 +74,14 @@ class Gathering:
         self._count_tokens = count_tokens
         self._read_text = read_text
         self._groups: list[_Group] = []
-        self._said: dict[str, set[tuple[str, ...]]] = {}
+        self._said: dict[str, frozenset[int]] = {}
         """What each shown document says, all of it: another format's chunks begin and end elsewhere."""
         self._texts: dict[str, str | None] = {}
 
     def add(self, ranked: Ranked) -> bool:
         """Take one more chunk; False when it would need a passage beyond the limit."""
         passage = ranked.passage
-        shingles = set(list_shingles(list_words(passage.chunk.text)))
+        shingles = read_shingles(passage.chunk.text)
         twin = self._find_twin(passage, shingles)
         if twin is not None:
             if passage.document_id not in twin.duplicates:
@@ -91,7 +92,7 @@ class Gathering:
                 return False
             self._groups.append(_Group(ranked, [passage.chunk]))
         if passage.document_id not in self._said:
-            self._said[passage.document_id] = set(list_shingles(list_words(self._text_to_compare(passage))))
+            self._said[passage.document_id] = hash_shingles(self._text_to_compare(passage))
         return True
 
     def finish(self) -> list[Hit]:
@@ -108,7 +109,7 @@ class Gathering:
             for rank, group in enumerate(self._groups, start=1)
         ]
 
-    def _find_twin(self, passage: Passage, shingles: set[tuple[str, ...]]) -> _Group | None:
+    def _find_twin(self, passage: Passage, shingles: frozenset[int]) -> _Group | None:
         """The best passage of another document of this name that says all of this somewhere, if there is one.
 
         One other number or word makes another text: of a price list and its older version both must be shown. And two
@@ -116,8 +117,9 @@ class Gathering:
         """
         for group in self._groups:
             shown = group.best.passage
-            is_other = shown.document_id != passage.document_id and have_one_name(shown, passage)
-            if is_other and shingles and shingles <= self._said[shown.document_id]:
+            if shown.document_id == passage.document_id or not shingles <= self._said[shown.document_id]:
+                continue
+            if shingles and not list_names(shown).isdisjoint(list_names(passage)):
                 return group
         return None
 
@@ -185,18 +187,10 @@ def _shared_path(chunks: list[Chunk]) -> tuple[str, ...]:
 # --- the same text -------------------------------------------------------------------------------------------------
 
 
-def have_one_name(one: Passage, other: Passage) -> bool:
-    """Whether two documents may be one in two formats or places: the same title, file name or bytes."""
-    return (
-        one.content_hash == other.content_hash
-        or _file_name(one.uri) == _file_name(other.uri)
-        or list_words(one.title) == list_words(other.title)
-    )
-
-
-def _file_name(uri: str) -> str:
-    """The last part of the path in lower case, without its extension."""
-    return PurePosixPath(urlsplit(uri).path).stem.casefold()
+def list_names(passage: Passage) -> frozenset[str]:
+    """By what its document may be recognised in another format or place: title, file name, bytes."""
+    file_name = PurePosixPath(urlsplit(passage.uri).path).stem.casefold()
+    return frozenset([f"title {' '.join(list_words(passage.title))}", f"file {file_name}", passage.content_hash])
 
 
 def list_words(text: str) -> list[str]:
@@ -205,7 +199,17 @@ def list_words(text: str) -> list[str]:
     return _WORD.findall(plain)
 
 
-def list_shingles(words: list[str]) -> Iterator[tuple[str, ...]]:
-    """Sequences of three words (Broder, "On the resemblance and containment of documents", 1997)."""
+def hash_shingles(text: str) -> frozenset[int]:
+    """Sequences of three words (Broder, "On the resemblance and containment of documents", 1997), hashed.
+
+    The hashes compare within one process only.
+    """
+    words = list_words(text)
     width = min(_SHINGLE_WORDS, len(words))
-    return (tuple(words[i : i + width]) for i in range(len(words) - width + 1))
+    return frozenset(hash(tuple(words[i : i + width])) for i in range(len(words) - width + 1)) if words else frozenset()
+
+
+@lru_cache(maxsize=8192)
+def read_shingles(text: str) -> frozenset[int]:
+    """The same of a chunk, remembered: one search looks at hundreds of them, the next at many of them again."""
+    return hash_shingles(text)

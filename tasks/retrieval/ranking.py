@@ -1,7 +1,9 @@
 """From the store's proposals to one ranking: fused by language, steadied by the rest of the document and its twins.
 
-Four steps, each measured in docs/decisions:
+Five steps, each measured in docs/decisions:
 
+- keyword scores of short chunks are damped: BM25's usual length normalisation is made for documents, and lets a heading
+  that stands alone outdo the section below it;
 - both kinds of scores are divided by their standard deviation among the candidates, not by their range: the range
   hangs on one outlier and on how many candidates there are;
 - they are weighed by the languages of question and chunk: between languages keywords are only names and numbers;
@@ -20,13 +22,20 @@ from typing import NamedTuple
 from tasks.language import UNDETERMINED
 from tasks.models import Passage
 from tasks.ports import IndexHit
-from tasks.retrieval.passages import have_one_name, list_shingles, list_words
+from tasks.retrieval.passages import list_names, read_shingles
 
 SAME_LANGUAGE_ALPHA = {"de": 0.4}
 OTHER_SAME_LANGUAGE_ALPHA = 0.5
 ACROSS_LANGUAGES_ALPHA = 0.7
 """Weight of the vectors by the languages of question and chunk. Within German, where compounds and endings carry much,
 stems and grams are the stronger side; between languages they only know names, numbers and loan words."""
+
+STORE_NORMALISATION = 0.75
+NORMALISATION = 0.4
+"""BM25's b, which every store has, and the one that suits chunks: their lengths differ by where they were cut."""
+
+_SATURATION = 1.2
+"""BM25's k1, the same in every store."""
 
 SECOND_SHARE = 0.25
 """Weight of a document's second best chunk against its best."""
@@ -73,7 +82,7 @@ def rank_candidates(
 def fuse(found: Sequence[IndexHit], passages: Mapping[str, Passage], weigh: Callable[[str], float]) -> list[Candidate]:
     """Fuse again, now that every chunk's language is known; a store that tells no parts keeps its own score."""
     dense = _standardise({hit.chunk_id: hit.dense_score for hit in found if hit.dense_score is not None})
-    keyword = _standardise({hit.chunk_id: hit.keyword_score for hit in found if hit.keyword_score is not None})
+    keyword = _standardise(_damp_short(found, passages))
     highest = max((*dense.values(), *keyword.values()), default=0.0) or 1.0
     candidates = []
     for hit in found:
@@ -84,6 +93,32 @@ def fuse(found: Sequence[IndexHit], passages: Mapping[str, Passage], weigh: Call
             score = fused / highest
         candidates.append(Candidate(passage, score, hit.dense_score, hit.keyword_score))
     return candidates
+
+
+def _damp_short(found: Sequence[IndexHit], passages: Mapping[str, Passage]) -> dict[str, float]:
+    """Keyword scores as if BM25 had been computed with NORMALISATION instead of STORE_NORMALISATION.
+
+    Exact for words that a chunk holds once (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009,
+    section 3.4); the mean length is that of the proposals.
+    """
+    lengths = {hit.chunk_id: _indexed_length(passages[hit.chunk_id]) for hit in found}
+    mean = fmean(lengths.values()) if lengths else 1.0
+    return {
+        hit.chunk_id: hit.keyword_score
+        * _normalise(lengths[hit.chunk_id] / mean, STORE_NORMALISATION)
+        / _normalise(lengths[hit.chunk_id] / mean, NORMALISATION)
+        for hit in found
+        if hit.keyword_score is not None
+    }
+
+
+def _normalise(relative_length: float, b: float) -> float:
+    return 1 + _SATURATION * (1 - b + b * relative_length)
+
+
+def _indexed_length(passage: Passage) -> int:
+    """Characters of what was indexed, which grow as its tokens do."""
+    return sum(map(len, (passage.title, *passage.chunk.heading_path, passage.chunk.shown_text)))
 
 
 def _standardise(scores: Mapping[str, float]) -> dict[str, float]:
@@ -124,24 +159,25 @@ def _find_twins(by_document: Mapping[str, Sequence[Candidate]]) -> list[list[str
 
     Each document joins the first group whose first document is its twin, so that likeness never chains.
     """
-    said = {document: _said(chunks) for document, chunks in by_document.items()}
     groups: list[list[str]] = []
+    named: defaultdict[str, list[list[str]]] = defaultdict(list)
     for document, chunks in by_document.items():
-        for group in groups:
-            first = group[0]
-            is_named_alike = have_one_name(chunks[0].passage, by_document[first][0].passage)
-            if is_named_alike and _overlap(said[document], said[first]) >= TWIN_SHARE:
-                group.append(document)
-                break
-        else:
-            groups.append([document])
+        names = list_names(chunks[0].passage)
+        known = (group for name in names for group in named[name])
+        group = next((one for one in known if _overlap(chunks, by_document[one[0]]) >= TWIN_SHARE), None)
+        if group is None:
+            group = []
+            groups.append(group)
+            for name in names:
+                named[name].append(group)
+        group.append(document)
     return [group for group in groups if len(group) > 1]
 
 
-def _overlap(one: set[tuple[str, ...]], other: set[tuple[str, ...]]) -> float:
-    """Share of the smaller set that is in the other; 0 where one is empty."""
-    return len(one & other) / min(len(one), len(other)) if one and other else 0.0
-
-
-def _said(chunks: Sequence[Candidate]) -> set[tuple[str, ...]]:
-    return {shingle for chunk in chunks for shingle in list_shingles(list_words(chunk.passage.chunk.text))}
+def _overlap(one: Sequence[Candidate], other: Sequence[Candidate]) -> float:
+    """Share of what the shorter one says that the other says too; 0 where one says nothing."""
+    first, second = (
+        frozenset[int]().union(*(read_shingles(candidate.passage.chunk.text) for candidate in chunks))
+        for chunks in (one, other)
+    )
+    return len(first & second) / min(len(first), len(second)) if first and second else 0.0

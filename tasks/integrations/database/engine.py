@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError
 
 HEAD_REVISION = "0001"
 """The newest file in migrations/versions; a test compares."""
+
+
+KEYS_AT_ONCE = 10_000
 
 
 class Database:
@@ -146,6 +149,11 @@ def _map_error(error: sa.exc.DatabaseError, url: str) -> ProductError | None:
             advice="see that it runs, is not locked by another program and its disk is not full",
         )
     return None
+
+
+def list_batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Keys for one `IN (…)` each: SQLite takes 32,766 parameters a statement, PostgreSQL 65,535."""
+    return (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
 
 
 def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

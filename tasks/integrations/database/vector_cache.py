@@ -8,7 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from tasks.integrations.database.engine import Database, upsert
+from tasks.integrations.database.engine import Database, list_batches, upsert
 from tasks.integrations.database.schema import cached_vectors
 from tasks.models import EmbedderIdentity, derive_id
 
@@ -22,12 +22,13 @@ class DatabaseVectorCache:
     def read_vectors(self, embedder: EmbedderIdentity, keys: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The known ones, [d] each."""
         query = sa.select(cached_vectors.c.embedding_key, cached_vectors.c.vector).where(
-            cached_vectors.c.embedder == _embedder_key(embedder), cached_vectors.c.embedding_key.in_(keys)
+            cached_vectors.c.embedder == _embedder_key(embedder)
         )
         with self._database.read() as connection:
             return {
                 row.embedding_key: np.frombuffer(row.vector, dtype="<f2").astype(np.float32)
-                for row in connection.execute(query)
+                for some in list_batches(keys)
+                for row in connection.execute(query.where(cached_vectors.c.embedding_key.in_(some)))
             }
 
     def write_vectors(self, embedder: EmbedderIdentity, vectors: Mapping[str, NDArray[np.float32]]) -> None:

@@ -39,7 +39,7 @@ class UnstructuredPartitioner:
                 "partition_strategy 'hi_res' needs layout detection models, which are not part of this installation",
                 advice="set EXPERTLOOP_PARTITION_STRATEGY to auto, fast or ocr_only",
             )
-        self._options = ReadOptions(settings.partition_strategy, language=None)
+        self._options = ReadOptions(settings.partition_strategy, language=None, max_text_mb=settings.max_text_mb)
         self._workers = settings.partition_workers or min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
         self._timeout_seconds = settings.partition_timeout_seconds
         self._memory_mb = settings.partition_memory_mb
@@ -58,7 +58,11 @@ class UnstructuredPartitioner:
             "libreoffice": bool(rich.find_libreoffice()),
             "pandoc": bool(rich.find_pandoc()),
         }
-        limits = {"timeout": f"{self._timeout_seconds:g}s", "memory": f"{self._memory_mb}MiB"}
+        limits = {
+            "timeout": f"{self._timeout_seconds:g}s",
+            "memory": f"{self._memory_mb}MiB",
+            "text": f"{self._options.max_text_mb:g}MB",
+        }
         return " ".join(f"{name}={value}" for name, value in {**programs, **limits}.items())
 
     def warm_up(self) -> None:

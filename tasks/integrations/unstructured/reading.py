@@ -85,6 +85,28 @@ class ReadOptions(NamedTuple):
 
     strategy: Literal["auto", "fast", "ocr_only"]
     language: str | None
+    max_text_mb: float
+    """Of one document, its parts together."""
+
+
+def refuse_much_text(name: str, characters: int, max_text_mb: float) -> None:
+    """Refuse what would become tens of thousands of chunks, of which nobody could cite a page.
+
+    Args:
+        name: Of the file.
+        characters: Of its text, or bytes of a format that is nothing but text.
+        max_text_mb: The most, in millions.
+
+    Raises:
+        DocumentRejected: reason "too-much-text".
+    """
+    if characters > max_text_mb * 1e6:
+        raise DocumentRejected(
+            f"{base_name(name, 'the file')} has about {characters / 1e6:.0f} MB of text, more than {max_text_mb:g}",
+            reason="too-much-text",
+            advice="split it, name it as a source of kind 'records' or 'sql' (a document a row), or raise "
+            "EXPERTLOOP_MAX_TEXT_MB",
+        )
 
 
 def make_elements(pieces: list[Piece]) -> tuple[Element, ...]:

@@ -17,12 +17,14 @@ from tasks.integrations.unstructured.reading import (
     base_name,
     make_elements,
     refuse_damaged,
+    refuse_much_text,
 )
 from tasks.models import Element, PartitionedDocument
 from tasks.ports import PartitionJob
 
 _TEXTUAL_NAMES = frozenset({"", "log", "text", "txt", *kinds.TEXT_EXTENSIONS})
 _CONVERTED = {"doc": "docx", "ppt": "pptx", "odp": "pptx", "ods": "xlsx"}
+_NOTHING_BUT_TEXT = frozenset({"csv", "tsv", "json", "jsonl", "text", "md"})
 _PANDOC = frozenset({"epub", "odt", "rst", "org", "rtf"})
 
 
@@ -37,6 +39,7 @@ def partition_file(job: PartitionJob, options: ReadOptions) -> PartitionedDocume
         return _empty_document(content)
     budget = Budget()
     kind, reading = _read(content, options._replace(language=job.language), budget, depth=0)
+    refuse_much_text(content.name, sum(len(piece.text) for piece in reading.pieces), options.max_text_mb)
     elements = make_elements(reading.pieces)
     if not elements and reading.problems:
         raise _no_readable_part(content, reading)
@@ -84,6 +87,8 @@ def _read(content: Content, options: ReadOptions, budget: Budget, depth: int) ->
             advice="unpack it and ingest the folder",
         )
     kind = detect_kind(content)
+    if kind in _NOTHING_BUT_TEXT:
+        refuse_much_text(content.name, content.size_bytes, options.max_text_mb)
     with refuse_damaged(content.name):
         reading = _read_kind(content, kind, options, budget, depth)
     if kind not in MAY_BE_EMPTY and not reading.problems and not any(piece.text.strip() for piece in reading.pieces):

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import sqlalchemy as sa
@@ -20,6 +21,8 @@ from tasks.integrations.database import engine
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import Leases, check_lease
 from tasks.integrations.database.schema import leases, metadata
+from tasks.integrations.database.vector_cache import DatabaseVectorCache
+from tasks.models import EmbedderIdentity
 
 
 @pytest.fixture
@@ -44,6 +47,14 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     database.migrate()
     with database.read() as connection:
         assert "documents" in sa.inspect(connection).get_table_names()
+
+
+def test_the_cache_is_asked_for_more_vectors_than_a_statement_has_parameters(database: Database) -> None:
+    cache = DatabaseVectorCache(database)
+    embedder = EmbedderIdentity(name="small", revision="1", dimension=1)
+    keys = [f"key {number}" for number in range(33_000)]
+    cache.write_vectors(embedder, {key: np.array([1.0], dtype=np.float32) for key in (keys[0], keys[-1])})
+    assert set(cache.read_vectors(embedder, keys)) == {keys[0], keys[-1]}
 
 
 def test_a_database_of_a_newer_version_is_refused_with_advice(database: Database) -> None:

@@ -325,3 +325,14 @@ def test_a_missing_program_is_named_and_a_present_one_is_used(
         assert outcome.problem is not None
         assert outcome.problem.reason == program
         assert "make system-packages" in outcome.problem.advice
+
+
+@pytest.mark.parametrize("name", ["prices.csv", "prices.txt", "prices.html"])
+def test_more_text_than_anybody_can_cite_is_refused_with_a_way_out(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_text("<p>" + "Pump, 12 kg, green\n" * 8_000)
+    partitioner = UnstructuredPartitioner(Settings(partition_workers=1, max_text_mb=0.1))
+    (outcome,) = partitioner.partition_documents([PartitionJob("a", file, name, None)])
+    assert outcome.problem is not None
+    assert outcome.problem.reason == "too-much-text"
+    assert "records" in outcome.problem.advice
