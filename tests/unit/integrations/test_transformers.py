@@ -194,7 +194,7 @@ def test_code_from_a_models_folder_never_runs(phi_copy: Path, tmp_path: Path) ->
 
 def test_a_model_that_is_nowhere_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    for name in ("nobody/no-such-model", str(tmp_path / "missing"), "../../x"):
+    for name in ("nobody/no-such-model", str(tmp_path / "missing"), "../../no-such-folder"):
         with pytest.raises(ConfigurationError) as caught:
             TransformersGenerator(name, cache=tmp_path).generate([chat("Hi")], max_tokens=2)
         assert "EXPERTLOOP_GENERATOR" in caught.value.advice
