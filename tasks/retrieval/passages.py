@@ -188,9 +188,11 @@ def _shared_path(chunks: list[Chunk]) -> tuple[str, ...]:
 
 
 def list_names(passage: Passage) -> frozenset[str]:
-    """By what its document may be recognised in another format or place: title, file name, bytes."""
-    file_name = PurePosixPath(urlsplit(passage.uri).path).stem.casefold()
-    return frozenset([f"title {' '.join(list_words(passage.title))}", f"file {file_name}", passage.content_hash])
+    """By what its document may be recognised in another format or place: its file name, its bytes.
+
+    Not its title: two documents that somebody keeps under two names are two, and one of them may be asked for.
+    """
+    return frozenset([PurePosixPath(urlsplit(passage.uri).path).stem.casefold(), passage.content_hash])
 
 
 def list_words(text: str) -> list[str]:

@@ -69,6 +69,14 @@ def test_a_renamed_document_keeps_its_vectors_and_takes_the_new_path(world: Worl
     assert world.indexed() == world.live_chunks()
 
 
+def test_a_document_that_was_called_by_its_file_name_is_called_by_the_new_one(world: World) -> None:
+    world.source.files["plain.txt"] = b"It weighs three kilograms."
+    world.ingest()
+    world.source.files["renamed.txt"] = world.source.files.pop("plain.txt")
+    assert world.ingest().renamed == 1
+    assert [document.title for document in world.catalogue.list_documents("default")] == ["renamed"]
+
+
 def test_a_rename_without_the_embedding_cache_takes_the_vectors_over_from_the_index(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

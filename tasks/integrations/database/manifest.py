@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,9 +107,16 @@ class DatabaseManifest:
         return (found[0], found[1]) if found else None
 
     def copy_version(self, version_id: str, *, document_id: str, listed: ListedDocument) -> NewVersion:
-        """A version under a new document_id, for a rename."""
+        """A version under a new document_id, for a rename; a document that was called by its file name still is."""
         with self._database.read() as connection:
-            return copied_version(connection, version_id, document_id=document_id, groups=listed.groups)
+            copy = copied_version(connection, version_id, document_id=document_id, groups=listed.groups)
+            query = sa.select(documents.c.path).where(documents.c.live_version_id == version_id)
+            former = PurePosixPath(connection.execute(query).scalar_one()).stem
+        title, text = copy.document.title, copy.document.text
+        if title != " ".join(former.split()) or title in text:
+            return copy
+        renamed = " ".join((listed.title or PurePosixPath(listed.file_name).stem).split())
+        return copy._replace(document=copy.document.model_copy(update={"title": renamed}))
 
     def record_readings(self, run: Run, readings: Sequence[Reading]) -> None:
         """Write versions (not visible yet) and outcomes."""

@@ -14,7 +14,7 @@ from tests.fakes.hostile_files import write_pdf
 
 
 def partition(file: Path) -> PartitionedDocument:
-    partitioner = UnstructuredPartitioner(Settings(partition_workers=1, partition_timeout_seconds=280))
+    partitioner = UnstructuredPartitioner(Settings(partition_workers=1, partition_timeout_seconds=280, max_text_mb=300))
     (outcome,) = partitioner.partition_documents([PartitionJob("k", file, file.name, None)])
     assert outcome.document is not None, outcome.problem
     return outcome.document

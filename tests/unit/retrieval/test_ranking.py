@@ -13,9 +13,10 @@ from tests.fakes.passage_reader import FakePassageReader
 
 
 def passages_of(**documents: list[str]) -> dict[str, list[Passage]]:
+    """Documents by name; a number behind it is another format of the same file."""
     reader = FakePassageReader()
     return {
-        name: reader.add_document(name, chunks, title=name.rstrip("0123456789")) for name, chunks in documents.items()
+        name: reader.add_document(f"{name.rstrip('0123456789')}.{name}", chunks) for name, chunks in documents.items()
     }
 
 
@@ -53,7 +54,7 @@ def test_a_lucky_cut_of_one_format_is_steadied_by_the_others() -> None:
     assert rank(scores, documents)[0] == "the valve is closed"
 
 
-def test_equal_titles_over_different_texts_are_no_twins() -> None:
+def test_equal_names_over_different_texts_are_no_twins() -> None:
     documents = passages_of(
         guide1=[TEXT], guide2=["leave is requested three weeks ahead"], other=["the valve is closed"]
     )
@@ -61,7 +62,7 @@ def test_equal_titles_over_different_texts_are_no_twins() -> None:
     assert rank(scores, documents)[0] == TEXT
 
 
-def test_equal_texts_under_different_titles_are_no_twins() -> None:
+def test_equal_texts_under_different_names_are_no_twins() -> None:
     documents = passages_of(guide=[TEXT], manual=[f"{TEXT} every"], other=["the valve is closed"])
     scores = {TEXT: 0.9, f"{TEXT} every": 0.1, "the valve is closed": 0.7}
     assert rank(scores, documents)[0] == TEXT
