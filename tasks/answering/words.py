@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import Stemmer
+
+from tasks.answering.units import MONTHS, NUMBER_WORDS, WEEKDAYS, find_unit
 
 
 def _read_list(words: str) -> frozenset[str]:
@@ -34,19 +37,39 @@ _STOP_WORDS = {
         " wurde wurden zu zum zur zwischen darf dürfen passiert"
     ),
 }
-_NEGATIONS = _read_list(
-    "not no never none nor neither without cannot cant dont doesnt didnt isnt arent wasnt werent wont shouldnt mustnt"
-    " nicht kein keine keinem keinen keiner keines nie niemals ohne weder keinerlei nirgends"
+_DENYING_CLAUSES = _read_list(
+    "not never none nor neither cannot nothing nobody nowhere prohibited forbidden excluded unable unsuitable"
+    " nicht nie niemals weder nichts niemand nirgends verboten untersagt unzulässig ungeeignet ausgeschlossen"
 )
+_DENYING_WORDS = _read_list("no non without kein keine keinem keinen keiner keines keinerlei ohne")
 _PIECE = 4
+_DIGIT = re.compile(r"\d")
 _STEMMERS = {"en": "english", "de": "german"}
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _FOLDED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
 
-def has_negation(text: str) -> bool:
-    """Whether a text denies something, in English or German."""
-    return any(word.replace("'", "").replace("’", "") in _NEGATIONS for word in _split_words(text))
+class Negation(NamedTuple):
+    """A word that denies; `end` is the first character after it."""
+
+    end: int
+    is_whole: bool
+    """Whether it denies its clause ("not"), else the words after it ("no", "ohne")."""
+
+
+def find_negations(text: str) -> list[Negation]:
+    """The negations of a casefolded text in order, in English or German."""
+    denying = [match for match in _WORD.finditer(text) if _is_denying(match.group())]
+    return [Negation(match.end(), is_whole=match.group() not in _DENYING_WORDS) for match in denying]
+
+
+def _is_compared(word: str) -> bool:
+    counts = word in NUMBER_WORDS or word in MONTHS or word in WEEKDAYS or find_unit(word) is not None
+    return counts or _is_denying(word) or _DIGIT.search(word) is not None
+
+
+def _is_denying(word: str) -> bool:
+    return word in _DENYING_CLAUSES or word in _DENYING_WORDS or word.endswith(("n't", "n’t"))
 
 
 class Stems:
@@ -57,6 +80,7 @@ class Stems:
     """
 
     def __init__(self, language: str) -> None:
+        self.language = "de" if language == "de" else "en"
         self._stop_words = _STOP_WORDS["de"] | _STOP_WORDS["en"]
         self._stemmer = Stemmer.Stemmer(_STEMMERS.get(language, "english"))
 
@@ -64,6 +88,16 @@ class Stems:
         """Stems of the content words in order; numbers are words, umlauts equal ae, oe and ue."""
         words = [word for word in _split_words(text) if word not in self._stop_words]
         return [stem.translate(_FOLDED) for stem in self._stemmer.stemWords(words)]
+
+    def find_topics(self, text: str) -> list[str]:
+        """As `find`, without negations, numbers, dates and units: those are compared by themselves."""
+        return self.find(" ".join(word for word in _split_words(text) if not _is_compared(word)))
+
+
+def is_stop_word(word: str) -> bool:
+    """Whether a word carries no content in English or German."""
+    folded = word.casefold()
+    return any(folded in words for words in _STOP_WORDS.values()) or _is_denying(folded)
 
 
 def _split_words(text: str) -> list[str]:

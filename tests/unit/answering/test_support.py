@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.answering.context import list_quotables
 from tasks.answering.support import find_support, read_evidence
@@ -14,10 +16,16 @@ TEXTS = {
     "en": "The TX-200 pump needs 2 litres of oil every 12 months. It must not run dry. Gloves are worn at all times.",
     "de": "Die Pumpe TX-200 braucht alle 12 Monate 2 Liter Öl. Sie darf nicht trocken laufen. Handschuhe sind Pflicht.",
 }
+CONTRACT = (
+    "Contracts are signed by Anna Weber in Dayton. The hotline calls back within 2 hours. Fees may apply at night."
+    " The engineer should bring a badge. A visit takes at least 3 hours.\n"
+    "Deposits: 5,000 EUR (Spain), 7,000 EUR (Malta).\n"
+    "Level | Response | Discount\nSilver | 48 h | 5 %\nGold | 12 h | 15 %"
+)
 
 
-def supported_by(claim: str, language: str) -> str | None:
-    passages = FakePassageReader().add_document("manual.md", [TEXTS[language]], title="Manual")
+def supported_by(claim: str, language: str, text: str | None = None) -> str | None:
+    passages = FakePassageReader().add_document("manual.md", [text or TEXTS[language]], title="Manual")
     quotables = list_quotables([Hit(rank=1, score=1, passage=passages[0])])
     stems = Stems(language)
     support = find_support(claim, read_evidence(quotables, stems), stems)
@@ -59,3 +67,57 @@ def test_another_number_unit_product_or_negation_is_not(claim: str, language: st
 def test_a_claim_over_two_sentences_is_carried_by_both() -> None:
     claim = "The TX-200 pump needs 2 litres of oil every 12 months and must not run dry."
     assert supported_by(claim, "en") == ("The TX-200 pump needs 2 litres of oil every 12 months. It must not run dry.")
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Anna Weber signs the contracts in Dayton.",
+        "The hotline will call back within 120 minutes.",
+        "At night fees may apply.",
+        "The engineer should have a badge.",
+        "Visits take 3 hours or more, at least 3 hours.",
+        "In Malta the deposit is 7,000 EUR.",
+        "Gold customers get a response within 12 hours.",
+        "The discount for Silver is 5 percent.",
+    ],
+)
+def test_a_claim_in_its_own_words_is_supported(claim: str) -> None:
+    assert supported_by(claim, "en", CONTRACT)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Carl Weber signs the contracts in Dayton.",
+        "Anna Weber signs the contracts in Houston.",
+        "The hotline will call back within 2 days.",
+        "At night fees apply.",
+        "At night fees must apply.",
+        "The engineer must bring a badge.",
+        "A visit takes at most 3 hours.",
+        "In Spain the deposit is 7,000 EUR.",
+        "Silver customers get a response within 12 hours.",
+        "The discount for Gold is 5 percent.",
+    ],
+)
+def test_a_name_a_modal_word_a_bound_or_another_ones_number_makes_it_unsupported(claim: str) -> None:
+    assert supported_by(claim, "en", CONTRACT) is None
+
+
+def test_the_number_of_another_sentence_supports_nothing() -> None:
+    text = "Hotel rooms cost up to 135 euros a night. Guests of the company cost up to 25 euros a night."
+    assert supported_by("Hotel rooms may cost 135 euros a night.", "en", text)
+    assert supported_by("Hotel rooms may cost 25 euros a night.", "en", text) is None
+
+
+def test_a_list_item_speaks_of_the_line_above_its_list_and_of_no_earlier_one() -> None:
+    text = "1. Alpha (Basic)\nSeats: 8\nMeals: 2\n2. Beta (Extra)\nSeats: 42\nMeals: 3"
+    assert supported_by("Beta has 42 seats.", "en", text)
+    assert supported_by("Alpha has 42 seats.", "en", text) is None
+
+
+@given(st.integers(1, 5_000), st.integers(1, 5_000), st.sampled_from(["litres", "EUR", "days", "percent", "kg"]))
+def test_any_changed_number_in_a_supported_claim_is_rejected(said: int, claimed: int, unit: str) -> None:
+    text = f"The filter of the press holds {said} {unit}. It is cleaned on Fridays."
+    assert (supported_by(f"The press filter holds {claimed} {unit}.", "en", text) is None) == (said != claimed)
