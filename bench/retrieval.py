@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--home", type=Path, default=None, help="keeps the ingested sets between runs")
-    parser.add_argument("--hits", type=int, default=10, help="hits asked of each search")
+    parser.add_argument("--hits", type=int, default=25, help="hits asked of each search")
     parser.add_argument("--ablation", action="store_true", help="also vectors alone, keywords alone, one alpha for all")
     arguments = parser.parse_args()
     print(describe_processor())
