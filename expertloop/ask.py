@@ -50,7 +50,6 @@ def search(
     Example: expertloop search "notice period" --as hr --k 5
     """
     app = application(Settings())
-    app.prepare_search()
     limit = limit or app.settings.search_limit
     for batch in _batches(app, question, questions, as_groups):
         for asked, hits in zip(batch, app.searcher.search(batch, limit=limit), strict=True):
@@ -72,7 +71,6 @@ def ask(
     Example: expertloop ask "Wie lange ist die Kündigungsfrist?" --as hr
     """
     app = application(Settings())
-    app.prepare_search()
     alone = questions is None and not as_json
     searcher = _ShowingSearcher(app.searcher) if alone else app.searcher
     for batch in _batches(app, question, questions, as_groups):

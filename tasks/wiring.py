@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -285,19 +284,6 @@ class Application:
     def searcher(self) -> Searcher:
         """Hybrid search over whatever collection serves at that moment, joined with the database."""
         return ServingSearcher(self)
-
-    def prepare_search(self) -> None:
-        """Load store and encoder side by side: each waits for files that the other does not need.
-
-        A command that asks one question spends most of its time here.
-        """
-        pipeline = self.serving_pipeline()
-        if pipeline is None:
-            return
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            opened = pool.submit(self.index_is_empty, pipeline)
-            self.embedder(pipeline.embedder_spec).embed_queries(["ready"])
-            opened.result()
 
     @cached_property
     def reranker(self) -> Reranker | None:
