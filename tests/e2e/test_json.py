@@ -251,7 +251,9 @@ def test_every_command_is_in_the_readme_and_every_documented_command_exists(shel
     commands = set(re.findall(r"^\W*([a-z]+) {2,}", listed, re.MULTILINE))
     assert {"init", "ingest", "search", "ask", "documents", "quarantine", "status", "doctor"} <= commands
     readme = (REPOSITORY / "README.md").read_text()
-    pages = {page: page.read_text() for page in sorted((REPOSITORY / "docs").rglob("*.md"))}
+    # The roadmap names what is still to come.
+    documented = [page for page in sorted((REPOSITORY / "docs").rglob("*.md")) if page.name != "roadmap.md"]
+    pages = {page: page.read_text() for page in documented}
     named = {page.name: named_commands(text) for page, text in pages.items()} | {"README.md": named_commands(readme)}
     assert {page: words - commands for page, words in named.items() if words - commands} == {}
     assert commands - named["README.md"] == set()
