@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from expertloop.output import console, escape, messages, print_json, print_note
 from tasks.errors import ConfigurationError
+from tasks.language import load_in_background
 from tasks.models import EVERYONE, Answer, Hit, Question
 from tasks.ports import Searcher
 from tasks.settings import Settings
@@ -49,6 +50,7 @@ def search(
 
     Example: expertloop search "notice period" --as hr --k 5
     """
+    load_in_background()
     app = application(Settings())
     limit = limit or app.settings.search_limit
     for batch in _batches(app, question, questions, as_groups):
@@ -70,6 +72,7 @@ def ask(
 
     Example: expertloop ask "Wie lange ist die Kündigungsfrist?" --as hr
     """
+    load_in_background()
     app = application(Settings())
     alone = questions is None and not as_json
     searcher = _ShowingSearcher(app.searcher) if alone else app.searcher

@@ -30,6 +30,7 @@ app.command("search")(ask.search)
 app.command("ask")(ask.ask)
 app.command("documents")(show.documents)
 app.command("quarantine")(show.quarantine)
+app.command("gaps")(show.gaps)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
 

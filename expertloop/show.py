@@ -46,6 +46,28 @@ def quarantine(*, as_json: JsonOption = False) -> None:
     print_table(f"{len(rows)} not readable", ("reason", "uri", "what", "what to do"), rows)
 
 
+def gaps(
+    *,
+    close: Annotated[str | None, typer.Option("--close", metavar="ID", help="take one from the list")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the questions that got no answer: what people ask that no document tells them.
+
+    Example: expertloop gaps --json
+    """
+    app = application(Settings())
+    if close is not None:
+        app.gaps.close_gap(app.settings.tenant, close)
+        return
+    found = app.gaps.list_gaps(app.settings.tenant)
+    if as_json:
+        for gap in found:
+            print_json(gap)
+        return
+    rows = [(gap.asked, gap.question, gap.reason, f"{gap.last_asked:%Y-%m-%d}", gap.gap_id) for gap in found]
+    print_table(f"{len(rows)} without an answer", ("asked", "question", "why", "last", "id"), rows)
+
+
 def status(*, as_json: JsonOption = False) -> None:
     """Show sources, their last runs and the collection that serves.
 
@@ -62,6 +84,7 @@ def status(*, as_json: JsonOption = False) -> None:
     ]
     print_table("sources", ("source", *STATES, "last run", "finished"), rows)
     print_note(f"collection serving: {record['serving'] or 'none; run: expertloop ingest'}")
+    print_note(f"open questions without an answer: {record['gaps']}")
     if record["building"]:
         print_note(f"collection being built: {record['building']}; documents still to read: {record['unread']}")
 
@@ -88,6 +111,7 @@ def read_status(app: Application) -> dict[str, Any]:
             }
             for name in sorted({*counts, *runs})
         },
+        "gaps": app.gaps.count_gaps(tenant),
         "serving": serving.collection.name if serving else None,
         "building": building.collection.name if building else None,
         "unread": app.collections.count_unread(building) if building else {},

@@ -90,7 +90,7 @@ class DocumentRejected(TerminalError):
 
 
 class DatasetRejected(TerminalError):
-    """Curated pairs cannot become a dataset."""
+    """Curated pairs or judged answers are too few or unfit for what they are meant for."""
 
 
 class TrainingDiverged(TerminalError):

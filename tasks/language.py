@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
+from functools import cache
+from threading import Lock, Thread
 from typing import Any
 
 UNDETERMINED = "und"
@@ -34,8 +35,21 @@ def detect_language(text: str) -> str:
     return str(language) if confidence >= _LEAST_CONFIDENCE else UNDETERMINED
 
 
-@lru_cache(maxsize=1)
+def load_in_background() -> None:
+    """Unpack the model while the caller does other things: it is most of a second, spent outside Python's lock."""
+    Thread(target=_identifier, name="language-model", daemon=True).start()
+
+
+_LOADING = Lock()
+
+
 def _identifier() -> Any:
+    with _LOADING:
+        return _load_identifier()
+
+
+@cache
+def _load_identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     # Naive Bayes over byte n-grams: Lui and Baldwin, "langid.py", ACL 2012.

@@ -9,7 +9,7 @@ import hashlib
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -363,6 +363,17 @@ class Timings(Noun):
     total_seconds: float = 0.0
 
 
+class Silence(StrEnum):
+    """Why an answer abstains. None of them tells an asker that something exists which he may not read."""
+
+    NOTHING_FOUND = "nothing found"
+    NOT_READABLE = "nothing readable"
+    OFF_TOPIC = "not about these documents"
+    NOT_SUPPORTED = "not supported"
+    OUTDATED = "outdated only"
+    LOW_CONFIDENCE = "low confidence"
+
+
 class Answer(Noun):
     """What a question gets: a cited answer, or a reason for silence."""
 
@@ -370,14 +381,67 @@ class Answer(Noun):
     text: str
     citations: tuple[Citation, ...] = ()
     abstained: bool = False
-    reason: str | None = Field(default=None, description="why it abstained")
+    reason: Silence | None = Field(default=None, description="why it abstained")
+    confidence: float | None = Field(
+        default=None, ge=0, le=1, description="calibrated probability that the answer is right; None: nothing to judge"
+    )
+    conflicting: bool = Field(default=False, description="cited documents contradict each other; the newer is first")
     mode: Literal["generated", "extractive", "none"] = "none"
     sources: tuple[str, ...] = Field(default=(), description="uris of what was found, best first, also when abstained")
     timings: Timings = Timings()
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    versions: dict[str, str] = Field(default_factory=dict, description="prompt, generator, collection, expertloop")
+    signals: dict[str, float] = Field(default_factory=dict, description="what the confidence was computed from")
+    versions: dict[str, str] = Field(
+        default_factory=dict, description="prompt, generator, collection, calibration, expertloop"
+    )
     id: str | None = Field(default=None, description="the question's id, when it came from a file")
+
+
+class Gap(Noun):
+    """A question that got no answer, kept as work for a person: what is asked that no document answers."""
+
+    gap_id: str
+    question: str
+    language: str
+    reason: Silence = Field(description="of the newest time")
+    asked: int = Field(ge=1, description="how often")
+    first_asked: datetime
+    last_asked: datetime
+    sources: tuple[str, ...] = Field(description="uris of what was found the last time")
+
+
+# --- calibration -------------------------------------------------------------------------------------------------
+
+
+class OperatingPoint(NamedTuple):
+    """What answering only above a threshold gives."""
+
+    threshold: float
+    coverage: float
+    """Share of the questions that are answered."""
+    error: float
+    """Share of the answered ones that are wrong."""
+
+
+class CalibrationKey(Noun):
+    """What a calibration holds for: another collection or model gives other signals."""
+
+    collection: str
+    generator: str = Field(description="its identity; 'none' for quotations only")
+    adapter: str = Field(default="none", description="adapter_id; 'none' for the base model")
+
+
+class Calibration(Noun):
+    """How signals become a confidence: logistic regression (Platt, 1999), and what each threshold is worth."""
+
+    name: str = Field(description="'shipped', or the key and the time it was fitted")
+    weights: dict[str, float] = Field(description="by signal, in the signal's own unit; a missing signal counts 0")
+    bias: float
+    curve: tuple[OperatingPoint, ...] = Field(description="on questions it was not fitted on, threshold ascending")
+    questions: int = Field(description="how many it was fitted on")
+    expected_error: float = Field(ge=0, le=1, description="expected calibration error on the others, ten bins")
+    fitted_at: datetime
 
 
 ListedDocument.model_rebuild()

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     answer_passages: int = Field(default=3, ge=1, le=20, description="chunks shown to the generator")
     answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
 
+    max_error: float = Field(default=0.05, gt=0, le=1, description="wished share of wrong answers; 1: never hold back")
+    answer_outdated: bool = Field(default=True, description="answer, marked, from documents that cannot be read anew")
+    keep_gaps: bool = Field(default=True, description="keep questions that got no answer, for `expertloop gaps`")
+
     prune_share: float = Field(default=0.2, ge=0, le=1, description="a listing that shrank by more stops the prune")
     prune_minimum: int = Field(default=5, ge=0, description="... and by more documents than this")
     lease_seconds: float = Field(default=60, gt=0, description="a silent holder on another host loses the lease")

@@ -11,12 +11,15 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from tasks.answering.answer import AnswerOptions, answer_questions
+from tasks.answering.confidence import read_shipped
 from tasks.documents.chunk import CHUNKER_VERSION, embedded_text
 from tasks.documents.sources import describe_path, load_sources
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.answers import DatabaseAnswers
+from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import Database
+from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
 from tasks.integrations.database.passages import DatabasePassages
@@ -24,7 +27,18 @@ from tasks.integrations.database.runs import DatabaseRunLog
 from tasks.integrations.database.vector_cache import DatabaseVectorCache, NoVectorCache
 from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
 from tasks.language import detect_language
-from tasks.models import Answer, EmbedderSpec, Hit, IngestRequest, Pipeline, Question, Run, derive_id
+from tasks.models import (
+    Answer,
+    Calibration,
+    CalibrationKey,
+    EmbedderSpec,
+    Hit,
+    IngestRequest,
+    Pipeline,
+    Question,
+    Run,
+    derive_id,
+)
 from tasks.ports import Embedder, Generator, Partitioner, Reranker, Searcher, Source, VectorCache, VectorIndex
 from tasks.retrieval.analysis import ANALYSIS_VERSION, analyse_text
 from tasks.retrieval.index import Space
@@ -60,6 +74,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._embedders: dict[EmbedderSpec, Embedder] = {}
+        self._remembering: dict[EmbedderSpec, Embedder] = {}
         self._sources: dict[str, Source] = {}
 
     @cached_property
@@ -182,6 +197,12 @@ class Application:
         if spec not in self._embedders:
             self._embedders[spec] = self._build_embedder(spec)
         return self._embedders[spec]
+
+    def asking_embedder(self, spec: EmbedderSpec) -> Embedder:
+        """The same vectors, remembered: for questions and what is quoted, not for ingests."""
+        from tasks.integrations.remembering import RememberingEmbedder
+
+        return self._remembering.setdefault(spec, RememberingEmbedder(self.embedder(spec)))
 
     def _build_embedder(self, spec: EmbedderSpec) -> Embedder:
         from tasks.integrations.processor import choose_backend, describe_processor
@@ -313,23 +334,67 @@ class Application:
         """Questions and answers by id."""
         return DatabaseAnswers(self.database)
 
-    def answer_questions(self, questions: Sequence[Question], *, searcher: Searcher | None = None) -> list[Answer]:
-        """One answer a question, in their order."""
+    @cached_property
+    def gaps(self) -> DatabaseGaps:
+        """What is asked that no document answers."""
+        return DatabaseGaps(self.database)
+
+    @cached_property
+    def calibrations(self) -> DatabaseCalibrations:
+        """What signals are worth, by collection and generator."""
+        return DatabaseCalibrations(self.database)
+
+    def calibration_key(self) -> CalibrationKey:
+        """What a calibration of the serving collection and the configured generator is kept under."""
         pipeline = self.serving_pipeline()
-        options = AnswerOptions(passages=self.settings.answer_passages, max_tokens=self.settings.answer_tokens)
+        return CalibrationKey(
+            collection=pipeline.collection.name if pipeline else "none",
+            generator=self.generator.identity if self.generator else "none",
+        )
+
+    def calibration(self) -> Calibration:
+        """The one fitted on this collection with this generator, else the shipped one, which says so by its name."""
+        return self.calibrations.read_calibration(self.calibration_key()) or read_shipped()
+
+    def answer_questions(
+        self, questions: Sequence[Question], *, searcher: Searcher | None = None, max_error: float | None = None
+    ) -> list[Answer]:
+        """One answer a question, in their order; those without an answer are counted as gaps.
+
+        Args:
+            searcher: Instead of the search over the serving collection.
+            max_error: Instead of the setting; 1 holds no answer back.
+        """
+        settings, pipeline = self.settings, self.serving_pipeline()
         answers = answer_questions(
             questions,
             searcher=searcher or self.searcher,
             reader=self.passages,
             generator=self.generator,
-            embedder=self.embedder(pipeline.embedder_spec) if pipeline else None,
-            options=options,
+            embedder=self.asking_embedder(pipeline.embedder_spec) if pipeline else None,
+            calibration=self.calibration(),
+            options=AnswerOptions(
+                passages=settings.answer_passages,
+                max_tokens=settings.answer_tokens,
+                max_error=max_error if max_error is not None else settings.max_error,
+                outdated=settings.answer_outdated,
+            ),
         )
         versions = {"expertloop": version("expertloop"), "collection": pipeline.collection.name if pipeline else "none"}
-        return [
+        answers = [
             answer.model_copy(update={"id": question.id, "versions": answer.versions | versions})
             for question, answer in zip(questions, answers, strict=True)
         ]
+        if settings.keep_gaps:
+            self._record_gaps(questions, answers)
+        return answers
+
+    def _record_gaps(self, questions: Sequence[Question], answers: Sequence[Answer]) -> None:
+        by_tenant: dict[str, list[Answer]] = {}
+        for question, answer in zip(questions, answers, strict=True):
+            by_tenant.setdefault(question.tenant, []).append(answer)
+        for tenant, given in by_tenant.items():
+            self.gaps.record_answers(tenant, given)
 
     def prepare_models(self) -> None:
         """Build what the settings' models need in the cache, so that the first question does not wait for it."""
@@ -351,7 +416,7 @@ class ServingSearcher:
             return [[] for _ in questions]
         searcher = HybridSearcher(
             pipeline.collection.name,
-            embedder=self._app.embedder(pipeline.embedder_spec),
+            embedder=self._app.asking_embedder(pipeline.embedder_spec),
             index=self._app.index,
             reader=self._app.passages,
             alpha=self._app.settings.search_alpha,

@@ -1,35 +1,34 @@
 """Questions to cited answers: search once, generate once, then trust nothing that is not in a document.
 
 Every citation is made from a sentence of a found passage and compared with the document's text at the end, when the
-model has written: what was withdrawn, deleted or changed meanwhile is not shown.
+model has written: what was withdrawn, deleted or changed meanwhile is not shown. What is then too unlikely to be right
+becomes silence with a reason.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pydantic import Field
 
 from tasks.answering.citations import Statement, quote_statement, split_claims, write_answer
-from tasks.answering.context import Quotable, fit_context, list_quotables
-from tasks.answering.extract import Ranked, are_relevant, choose_sentences, rank_quotables
+from tasks.answering.confidence import choose_threshold, estimate_confidence, measure_signals
+from tasks.answering.conflicts import find_conflicting, sort_newest_first
+from tasks.answering.context import Quotable
+from tasks.answering.draft import ContextLimits, Draft, draft_answer, find_passages, generate_texts
+from tasks.answering.extract import choose_quotes
 from tasks.answering.support import find_support, read_evidence
-from tasks.answering.words import Stems
-from tasks.language import UNDETERMINED, detect_language
-from tasks.models import EVERYONE, Answer, Generation, Hit, Noun, Question, Timings
+from tasks.models import EVERYONE, Answer, Calibration, Generation, Noun, Question, Silence, Timings
 from tasks.ports import Embedder, Generator, PassageReader, Searcher
-from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage, choose_language, render_messages
+from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage
 
 logger = logging.getLogger(__name__)
 
-NOTHING_FOUND = "nothing found"
-NOT_READABLE = "nothing readable"
-NOT_SUPPORTED = "not supported"
-
 _NEAR_BEST = 5
+_MOST_CONFLICTS = 2
 
 
 class AnswerOptions(Noun):
@@ -39,20 +38,18 @@ class AnswerOptions(Noun):
     passages: int = Field(default=3, ge=1, description="passages shown to the generator")
     context_tokens: int = Field(default=1024, ge=64, description="most tokens of passages shown to the generator")
     max_tokens: int = Field(default=96, ge=1, description="longest generated answer, in the generator's tokens")
-    sentences: int = Field(default=3, ge=1, description="longest extractive answer")
+    max_error: float = Field(default=0.05, gt=0, le=1, description="wished share of wrong answers among those given")
+    outdated: bool = Field(default=True, description="whether documents may answer whose newer content is unreadable")
 
 
-class _Draft(NamedTuple):
-    """One question on its way to an answer."""
+class _Candidate(NamedTuple):
+    """An answer before it is known whether it is given."""
 
-    question: Question
-    hits: Sequence[Hit]
-    language: str
-    stems: Stems
-    ranked: Sequence[Ranked]
-    """Everything that can be quoted, the best answers first; empty when nothing found is about the question."""
-    context: Sequence[tuple[int, ContextPassage]]
-    """What the generator is shown, each with its hit's place; empty when it is not asked."""
+    statements: Sequence[Statement]
+    generation: Generation | None
+    """What the model wrote, when that is the answer; None: quotations."""
+    supported_share: float
+    conflicting: bool
 
 
 def answer_questions(
@@ -62,6 +59,7 @@ def answer_questions(
     reader: PassageReader,
     generator: Generator | None = None,
     embedder: Embedder | None = None,
+    calibration: Calibration | None = None,
     options: AnswerOptions | None = None,
 ) -> list[Answer]:
     """One answer a question, in their order; searching and generating are done for all of them at once.
@@ -71,6 +69,7 @@ def answer_questions(
         reader: Tells the documents' text at the end, under the same condition.
         generator: Writes answers; None: every answer is quoted from the documents.
         embedder: Tells which sentences mean what the question asks; None: words alone tell.
+        calibration: Turns signals into a confidence; None: no answer is held back for being unlikely.
         options: Limits.
 
     Raises:
@@ -78,19 +77,22 @@ def answer_questions(
         ConfigurationError: The generator cannot be loaded or refuses the request.
     """
     options = options or AnswerOptions()
+    limits = ContextLimits(options.passages, options.context_tokens, options.max_tokens)
     started = time.perf_counter()
-    found = _search(questions, searcher, options.search_limit)
+    found = find_passages(questions, searcher, limit=options.search_limit)
     searched = time.perf_counter()
     drafts = [
-        _draft(question, hits, generator, embedder, options) for question, hits in zip(questions, found, strict=True)
+        draft_answer(question, hits, generator=generator, embedder=embedder, limits=limits)
+        for question, hits in zip(questions, found, strict=True)
     ]
-    generations = _generate(drafts, generator, options.max_tokens)
+    generations = generate_texts(drafts, generator, max_tokens=options.max_tokens)
     generated = time.perf_counter()
     share = max(1, len(questions))
     versions = {"prompt": PROMPT_VERSION} | ({"generator": generator.identity} if generator else {})
+    versions |= {"calibration": calibration.name} if calibration else {}
     answers = []
     for draft, generation in zip(drafts, generations, strict=True):
-        answer = _finish(draft, generation, reader, options)
+        answer = _finish(draft, generation, reader, calibration, options)
         timings = Timings(
             search_seconds=(searched - started) / share,
             generate_seconds=(generated - searched) / share,
@@ -101,95 +103,133 @@ def answer_questions(
     return answers
 
 
-def _search(questions: Sequence[Question], searcher: Searcher, limit: int) -> list[list[Hit]]:
-    """The hits of each question; none for a blank one, which is not searched."""
-    asked = [question for question in questions if question.text.strip()]
-    found = iter(searcher.search(asked, limit=limit) if asked else [])
-    return [next(found) if question.text.strip() else [] for question in questions]
-
-
-def _draft(
-    question: Question,
-    hits: Sequence[Hit],
-    generator: Generator | None,
-    embedder: Embedder | None,
+def _finish(
+    draft: Draft,
+    generation: Generation | None,
+    reader: PassageReader,
+    calibration: Calibration | None,
     options: AnswerOptions,
-) -> _Draft:
-    language = _choose_language(question.text, hits)
-    stems = Stems(language)
-    ranked = rank_quotables(question.text, list_quotables(hits), stems, embedder=embedder)
-    if not are_relevant(hits, ranked):
-        ranked = []
-    context: Sequence[tuple[int, ContextPassage]] = ()
-    if generator and ranked:
-        passages = [hit.passage for hit in hits[: options.passages]]
-        context = fit_context(
-            question.text,
-            passages,
-            generator,
-            language=language,
-            budget=options.context_tokens,
-            max_tokens=options.max_tokens,
-        )
-    return _Draft(question, hits, language, stems, ranked, context)
-
-
-def _choose_language(question: str, hits: Sequence[Hit]) -> str:
-    """The question's language; of a bare product code or name, that of the best passage."""
-    language = detect_language(question)
-    return choose_language(hits[0].passage.chunk.language if language == UNDETERMINED and hits else language)
-
-
-def _generate(drafts: Sequence[_Draft], generator: Generator | None, max_tokens: int) -> Sequence[Generation | None]:
-    """A generation for each draft with a context, in one call."""
-    prompts = [
-        render_messages(draft.question.text, [shown for _, shown in draft.context], language=draft.language)
-        for draft in drafts
-        if draft.context
-    ]
-    generations = iter(generator.generate(prompts, max_tokens=max_tokens) if generator and prompts else [])
-    return [next(generations) if draft.context else None for draft in drafts]
-
-
-def _finish(draft: _Draft, generation: Generation | None, reader: PassageReader, options: AnswerOptions) -> Answer:
-    """The generated answer when all of it is supported and readable, else the extractive one, else silence."""
+) -> Answer:
+    """The generated answer as far as it is supported and readable, else the extractive one, else silence."""
     base = Answer(
         question=draft.question.text,
-        text="",
+        text=REFUSAL[draft.language],
         id=draft.question.id,
         sources=tuple(dict.fromkeys(hit.passage.uri for hit in draft.hits)),
         prompt_tokens=generation.prompt_tokens if generation else 0,
         completion_tokens=generation.completion_tokens if generation else 0,
     )
+    reason = _find_reason(draft)
+    if reason is not None:
+        return _abstain(base, reason)
     texts = _Texts(reader, draft.question)
-    claims = list(_support_claims(draft, generation)) if generation else []
-    supported = [claim for claim in claims if claim and texts.hold(claim)]
-    if claims and len(supported) == len(claims) and _speaks_to_question(draft, supported):
-        text, citations = write_answer(supported)
-        return base.model_copy(update={"text": text, "citations": citations, "mode": "generated"})
-    quotes = [quote_statement(one) for one in choose_sentences(draft.ranked, limit=options.sentences)]
-    readable = [quote for quote in quotes if texts.hold(quote)]
-    if readable:
-        text, citations = write_answer(readable)
-        return base.model_copy(update={"text": text, "citations": citations, "mode": "extractive"})
-    reason = NOT_READABLE if quotes else NOT_SUPPORTED if draft.hits else NOTHING_FOUND
-    refusal = REFUSAL[draft.language]
-    return base.model_copy(update={"text": refusal, "abstained": True, "reason": reason})
+    candidate = _keep_supported(draft, generation, texts) or _quote_best(draft, texts)
+    if candidate is None:
+        return _abstain(base, Silence.NOT_READABLE)
+    if not options.outdated and all(one.passage.outdated for one in candidate.statements):
+        return _abstain(base, Silence.OUTDATED)
+    return _judge(_write(base, candidate), draft, candidate, calibration, options)
 
 
-def _support_claims(draft: _Draft, generation: Generation) -> Iterator[Statement | None]:
+def _find_reason(draft: Draft) -> Silence | None:
+    """Why there is nothing to answer with, if so."""
+    if not draft.hits:
+        return Silence.NOTHING_FOUND
+    if not draft.relevant:
+        return Silence.OFF_TOPIC
+    return None if draft.ranked else Silence.NOT_SUPPORTED
+
+
+def _abstain(base: Answer, reason: Silence) -> Answer:
+    return base.model_copy(update={"abstained": True, "reason": reason})
+
+
+def _write(base: Answer, candidate: _Candidate) -> Answer:
+    text, citations = write_answer(candidate.statements)
+    mode = "generated" if candidate.generation else "extractive"
+    update = {"text": text, "citations": citations, "mode": mode, "conflicting": candidate.conflicting}
+    return base.model_copy(update=update)
+
+
+def _judge(
+    answer: Answer, draft: Draft, candidate: _Candidate, calibration: Calibration | None, options: AnswerOptions
+) -> Answer:
+    """The answer with its confidence, or silence where that is too low."""
+    signals = measure_signals(
+        draft.question.text,
+        draft.hits,
+        draft.ranked,
+        draft.stems,
+        generation=candidate.generation,
+        supported_share=candidate.supported_share,
+    )
+    answer = answer.model_copy(update={"signals": signals})
+    if calibration is None:
+        return answer
+    confidence = estimate_confidence(signals, calibration)
+    if confidence >= choose_threshold(calibration, options.max_error):
+        return answer.model_copy(update={"confidence": confidence})
+    silence = {"text": REFUSAL[draft.language], "citations": (), "mode": "none", "conflicting": False}
+    return _abstain(answer.model_copy(update={"confidence": confidence, **silence}), Silence.LOW_CONFIDENCE)
+
+
+# --- what is said -------------------------------------------------------------------------------------------------
+
+
+def _keep_supported(draft: Draft, generation: Generation | None, texts: _Texts) -> _Candidate | None:
+    """The generated claims that documents carry, if what is left of them speaks to the question."""
+    if generation is None:
+        return None
+    claims = _support_claims(draft, generation)
+    kept = [claim for claim in claims if claim and texts.hold(claim)]
+    if not kept or not _speaks_to_question(draft, kept):
+        return None
+    statements, conflicting = _add_conflicting(draft, kept[0].quotables[0], kept, texts)
+    return _Candidate(statements, generation, len(kept) / len(claims), conflicting)
+
+
+def _quote_best(draft: Draft, texts: _Texts) -> _Candidate | None:
+    """The best of what the asker may still read."""
+    ranked = draft.ranked
+    quotes = [quote_statement(*quotables) for quotables in choose_quotes(ranked)]
+    if not all(map(texts.hold, quotes)):
+        ranked = [one for one in ranked if texts.hold(quote_statement(one.quotable))]
+        quotes = [quote_statement(*quotables) for quotables in choose_quotes(ranked)]
+    if not quotes:
+        return None
+    statements, conflicting = _add_conflicting(draft, ranked[0].quotable, quotes, texts)
+    return _Candidate(statements, None, 0.0, conflicting)
+
+
+def _add_conflicting(
+    draft: Draft, lead: Quotable, statements: Sequence[Statement], texts: _Texts
+) -> tuple[Sequence[Statement], bool]:
+    """The statements, and where another document says otherwise than the lead, that too, the newest first."""
+    others = find_conflicting(lead, [one.quotable for one in draft.ranked], draft.stems)
+    readable = [one for one in others[:_MOST_CONFLICTS] if texts.hold(quote_statement(one))]
+    if not readable:
+        return statements, False
+    told = {(one.passage.document_id, one.start): one for one in [*readable, lead]}
+    leading = [quote_statement(one) for one in sort_newest_first(list(told.values()))]
+    rest = [one for one in statements[1:] if (one.passage.document_id, one.span[0]) not in told]
+    return [*leading, *rest], True
+
+
+def _support_claims(draft: Draft, generation: Generation) -> list[Statement | None]:
     """Each claim with the sentences that carry it, None for one that nothing carries."""
     ranks = dict(draft.context)
     shown = [one.quotable for one in draft.ranked if _is_shown(one.quotable, ranks)]
     evidence = read_evidence(sorted(shown, key=lambda one: (one.rank, one.start)), draft.stems)
     places = [rank for rank, _ in draft.context]
+    statements: list[Statement | None] = []
     for claim in split_claims(generation.text):
         marked = frozenset(places[mark - 1] for mark in claim.marks if 1 <= mark <= len(places))
         support = find_support(claim.text, evidence, draft.stems, marked=marked)
-        yield Statement(claim.text, support.quotables) if support else None
+        statements.append(Statement(claim.text, support.quotables) if support else None)
+    return statements
 
 
-def _speaks_to_question(draft: _Draft, statements: Sequence[Statement]) -> bool:
+def _speaks_to_question(draft: Draft, statements: Sequence[Statement]) -> bool:
     """Whether a cited sentence is among the best for the question: what is true may still be no answer to it."""
     best = {(one.quotable.passage.document_id, one.quotable.start) for one in draft.ranked[:_NEAR_BEST]}
     cited = {(one.passage.document_id, one.start) for statement in statements for one in statement.quotables}

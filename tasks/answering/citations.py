@@ -64,9 +64,12 @@ def split_claims(text: str) -> list[Claim]:
     return claims
 
 
-def quote_statement(quotable: Quotable) -> Statement:
-    """A quotable as a sentence of an extractive answer; a table's row is shown with its header."""
-    return Statement(_label_row(quotable) if quotable.header else quotable.quote, (quotable,))
+def quote_statement(*quotables: Quotable) -> Statement:
+    """Sentences in a row as a part of an extractive answer; a table's row is shown with its header."""
+    first = quotables[0]
+    if first.header:
+        return Statement(_label_row(first), (first,))
+    return Statement("\n".join(one.quote for one in quotables), quotables)
 
 
 def write_answer(statements: Sequence[Statement]) -> tuple[str, tuple[Citation, ...]]:

@@ -221,3 +221,28 @@ answers = sa.Table(
     sa.Column("answer", sa.JSON, nullable=False),
     sa.Column("answered_at", UtcDateTime, nullable=False),
 )
+
+gaps = sa.Table(
+    "gaps",
+    metadata,
+    _id("gap_id", primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("question", sa.Text, nullable=False),
+    sa.Column("language", sa.String(8), nullable=False),
+    sa.Column("reason", sa.String(32), nullable=False),
+    sa.Column("asked", sa.Integer, nullable=False),
+    sa.Column("first_asked", UtcDateTime, nullable=False),
+    sa.Column("last_asked", UtcDateTime, nullable=False),
+    sa.Column("sources", sa.JSON, nullable=False),
+    sa.Column("closed_at", UtcDateTime),  # set by a person; asked again after that, it opens again
+    sa.Index("ix_gaps_tenant_asked", "tenant", "asked"),
+)
+
+calibrations = sa.Table(
+    "calibrations",
+    metadata,
+    _id("calibration_id", primary_key=True),  # derived from the key
+    sa.Column("key", sa.JSON, nullable=False),
+    sa.Column("calibration", sa.JSON, nullable=False),
+    sa.Column("fitted_at", UtcDateTime, nullable=False),
+)

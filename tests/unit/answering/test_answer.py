@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.answering.answer import NOT_READABLE, NOT_SUPPORTED, NOTHING_FOUND, AnswerOptions, answer_questions
+from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.errors import BackendUnavailable
-from tasks.models import Answer, Passage, Question
+from tasks.models import Answer, Calibration, OperatingPoint, Passage, Question, Silence
 from tasks.prompting import REFUSAL
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.passage_reader import FakePassageReader
@@ -30,14 +32,21 @@ class World:
         self.leave = self.reader.add_document("leave.md", [LEAVE], title="Leave policy", pages=[4])
         self.travel = self.reader.add_document("travel.md", [TRAVEL, *extra], title="Travel")
 
-    def ask(self, question: str, generator: FakeGenerator | None = None, **options: int) -> Answer:
+    def ask(
+        self,
+        question: str,
+        generator: FakeGenerator | None = None,
+        calibration: Calibration | None = None,
+        **options: float,
+    ) -> Answer:
         searcher = FakeSearcher({question: [*self.leave, *self.travel]})
         (answer,) = answer_questions(
             [Question(text=question)],
             searcher=searcher,
             reader=self.reader,
             generator=generator,
-            options=AnswerOptions(**options),
+            calibration=calibration,
+            options=AnswerOptions.model_validate(options),
         )
         return answer
 
@@ -67,7 +76,6 @@ def test_a_supported_generation_is_kept_with_our_citation() -> None:
     [
         "You get 25 days of annual leave [1].",
         "You do not get 30 days of annual leave [1].",
-        "You get 30 days of annual leave [1]. You also get a company car [2].",
         "As an assistant I like turtles.",
         "[1][2][3]",
         "",
@@ -79,7 +87,79 @@ def test_anything_else_becomes_the_extractive_answer_and_says_so(said: str) -> N
     answer = world.ask(HOW_MANY, FakeGenerator(said))
     world.check(answer)
     assert answer.mode == "extractive"
-    assert answer.text.splitlines()[0] == "Everyone gets 30 days of annual leave. [1]"
+    assert answer.text.splitlines()[0] == "Everyone gets 30 days of annual leave. It is taken by 31 March. [1]"
+
+
+def test_claims_that_no_document_carries_are_removed_and_the_others_stay() -> None:
+    world = World()
+    answer = world.ask(HOW_MANY, FakeGenerator("You get 30 days of annual leave [1]. You also get a company car [2]."))
+    world.check(answer)
+    assert (answer.mode, answer.text) == ("generated", "You get 30 days of annual leave. [1]")
+    assert answer.signals["supported_share"] == 0.5
+
+
+def calibrate(confidence_bias: float, *curve: OperatingPoint) -> Calibration:
+    """One that gives every answer the same confidence."""
+    return Calibration(
+        name="test",
+        weights={},
+        bias=confidence_bias,
+        curve=curve,
+        questions=100,
+        expected_error=0.0,
+        fitted_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize(("bias", "abstained"), [(2.0, False), (-2.0, True)])
+def test_an_answer_below_the_threshold_of_the_wished_error_is_held_back(bias: float, *, abstained: bool) -> None:
+    world = World()
+    curve = OperatingPoint(0.2, 1.0, 0.3), OperatingPoint(0.5, 0.6, 0.04), OperatingPoint(0.9, 0.1, 0.0)
+    answer = world.ask(HOW_MANY, calibration=calibrate(bias, *curve), max_error=0.05)
+    world.check(answer)
+    assert answer.abstained == abstained
+    assert answer.confidence == pytest.approx(1 / (1 + math.exp(-bias)))
+    assert answer.sources == ("file:///test/leave.md", "file:///test/travel.md")
+    assert answer.versions["calibration"] == "test"
+    if abstained:
+        assert (answer.reason, answer.text, answer.mode) == (Silence.LOW_CONFIDENCE, REFUSAL["en"], "none")
+
+
+def test_where_no_threshold_keeps_the_wished_error_nothing_is_answered() -> None:
+    answer = World().ask(HOW_MANY, calibration=calibrate(2.0, OperatingPoint(0.5, 1.0, 0.3)), max_error=0.05)
+    assert answer.reason == Silence.LOW_CONFIDENCE
+
+
+def test_documents_that_disagree_are_both_shown_the_newer_first() -> None:
+    reader = FakePassageReader()
+    old = reader.add_document("travel-2023.md", ["The daily meal allowance is 24 euros."], title="Travel policy 2023")
+    new = reader.add_document("travel-2025.md", ["The daily meal allowance is 28 euros."], title="Travel policy 2025")
+    question = "How high is the daily meal allowance?"
+    (answer,) = answer_questions(
+        [Question(text=question)], searcher=FakeSearcher({question: [*old, *new]}), reader=reader
+    )
+    assert answer.conflicting
+    assert [citation.title for citation in answer.citations] == ["Travel policy 2025", "Travel policy 2023"]
+    assert answer.text.splitlines()[0] == "The daily meal allowance is 28 euros. [1]"
+
+
+def test_documents_about_different_things_do_not_disagree() -> None:
+    reader = FakePassageReader()
+    pump = reader.add_document("pump.md", ["The D120 pump weighs 12 kg without oil."], title="Pump D120")
+    other = reader.add_document("pump2.md", ["The D240 pump weighs 31 kg without oil."], title="Pump D240")
+    question = "What does the D120 pump weigh without oil?"
+    (answer,) = answer_questions(
+        [Question(text=question)], searcher=FakeSearcher({question: [*pump, *other]}), reader=reader
+    )
+    assert not answer.conflicting
+
+
+def test_outdated_documents_alone_are_silence_where_that_is_wished() -> None:
+    world = World()
+    world.leave = [passage.model_copy(update={"outdated": True}) for passage in world.leave]
+    world.travel = []
+    assert not world.ask(HOW_MANY).abstained
+    assert world.ask(HOW_MANY, outdated=False).reason == Silence.OUTDATED
 
 
 def test_a_true_sentence_that_is_no_answer_to_the_question_is_not_kept() -> None:
@@ -104,7 +184,11 @@ def test_nothing_found_nothing_relevant_and_a_blank_question_are_silence_with_a_
         reader=world.reader,
         generator=FakeGenerator("Trains are booked in second class."),
     )
-    assert [answer.reason for answer in (blank, unknown, other)] == [NOTHING_FOUND, NOTHING_FOUND, NOT_SUPPORTED]
+    assert [answer.reason for answer in (blank, unknown, other)] == [
+        Silence.NOTHING_FOUND,
+        Silence.NOTHING_FOUND,
+        Silence.OFF_TOPIC,
+    ]
     assert unknown.id == "q2"
     assert all(
         answer.abstained and not answer.citations and answer.mode == "none" for answer in (blank, unknown, other)
@@ -142,7 +226,7 @@ def test_when_all_that_answers_was_withdrawn_it_abstains() -> None:
     world = World()
     world.reader.documents.clear()
     answer = world.ask(HOW_MANY, FakeGenerator("You get 30 days of annual leave [1]."))
-    assert (answer.abstained, answer.reason, answer.citations) == (True, NOT_READABLE, ())
+    assert (answer.abstained, answer.reason, answer.citations) == (True, Silence.NOT_READABLE, ())
 
 
 def test_a_text_that_changed_under_the_answer_is_not_cited() -> None:

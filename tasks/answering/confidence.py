@@ -1,0 +1,104 @@
+"""How likely an answer is right: signals of retrieval, wording and support, weighed by a calibration.
+
+Logistic regression over the signals (Platt, "Probabilistic outputs for support vector machines", 1999). The weights
+are fitted by `tasks/evaluation/calibrate.py`; those of `calibration.json` were fitted on several collections and serve
+where nobody has fitted any.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from tasks.answering.extract import Ranked
+from tasks.answering.words import Stems
+from tasks.models import Calibration, Generation, Hit
+
+SHIPPED_FILE = Path(__file__).with_name("calibration.json")
+
+
+def measure_signals(
+    question: str,
+    hits: Sequence[Hit],
+    ranked: Sequence[Ranked],
+    stems: Stems,
+    *,
+    generation: Generation | None = None,
+    supported_share: float = 0.0,
+) -> dict[str, float]:
+    """What tells a right answer from a wrong one.
+
+    Args:
+        hits: What was found, best first; at least one.
+        ranked: What can be quoted of them, the best first; at least one.
+        generation: What the generator wrote, when that is the answer; None: the answer is quoted.
+        supported_share: Share of its claims that a document carries.
+
+    Returns:
+        Each signal by name. Cosines, fused scores and shares are 0 to 1; keyword scores are BM25, unbounded;
+        log-probabilities are at most 0.
+    """
+    dense = [hit.dense_score or 0.0 for hit in hits]
+    keyword = [hit.keyword_score or 0.0 for hit in hits]
+    documents = [hit.passage.document_id for hit in hits]
+    others = [hit.score for hit in hits if hit.passage.document_id != documents[0]]
+    best = ranked[0]
+    covered = [_cover_share(question, hit, stems) for hit in hits]
+    return {
+        "dense": dense[best.quotable.rank],
+        "dense_best": max(dense),
+        "keyword_best": max(keyword),
+        "fused": hits[best.quotable.rank].score,
+        "fused_margin": hits[0].score - (others[0] if others else 0.0),
+        "sides_agree": float(documents[_place_of_best(dense)] == documents[_place_of_best(keyword)]),
+        "coverage": best.coverage,
+        "passage_coverage": covered[best.quotable.rank],
+        "best_coverage": max(covered),
+        "meaning": best.meaning,
+        "sentence_score": best.score,
+        "sentence_margin": best.score - _best_elsewhere(ranked),
+        "generated": float(generation is not None),
+        "logprob": (generation.mean_logprob or 0.0) if generation else 0.0,
+        "supported_share": supported_share,
+    }
+
+
+def estimate_confidence(signals: Mapping[str, float], calibration: Calibration) -> float:
+    """The probability, 0 to 1, that an answer with these signals is right."""
+    total = calibration.bias + sum(weight * signals.get(name, 0.0) for name, weight in calibration.weights.items())
+    # Beyond this the exponential overflows, and nobody is that sure.
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
+
+
+def choose_threshold(calibration: Calibration, max_error: float) -> float:
+    """The threshold that answers most questions with no more than the wished share of them wrong; 1 when none does.
+
+    The curve was drawn on questions that the weights were not fitted on.
+    """
+    return min((point.threshold for point in calibration.curve if point.error <= max_error), default=1.0)
+
+
+@cache
+def read_shipped() -> Calibration:
+    """The calibration that comes with expertloop."""
+    return Calibration.model_validate_json(SHIPPED_FILE.read_text(encoding="utf-8"))
+
+
+def _place_of_best(scores: Sequence[float]) -> int:
+    return max(range(len(scores)), key=lambda place: (scores[place], -place))
+
+
+def _best_elsewhere(ranked: Sequence[Ranked]) -> float:
+    """The best score of a sentence from another document; 0 when there is none."""
+    document = ranked[0].quotable.passage.document_id
+    return next((one.score for one in ranked if one.quotable.passage.document_id != document), 0.0)
+
+
+def _cover_share(question: str, hit: Hit, stems: Stems) -> float:
+    """Share of the question's words that stand in a passage or its place."""
+    wanted = set(stems.find(question))
+    passage = hit.passage
+    shown = " ".join((passage.title, *passage.chunk.heading_path, passage.chunk.shown_text))
+    return len(wanted & set(stems.find(shown))) / max(1, len(wanted))

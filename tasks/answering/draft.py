@@ -1,0 +1,89 @@
+"""One question on its way to an answer: what was found, what of it can be quoted, what the model is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tasks.answering.context import fit_context, list_quotables
+from tasks.answering.extract import Ranked, are_relevant, rank_quotables
+from tasks.answering.words import Stems
+from tasks.language import UNDETERMINED, detect_language
+from tasks.models import Generation, Hit, Question
+from tasks.ports import Embedder, Generator, Searcher
+from tasks.prompting import ContextPassage, choose_language, render_messages
+
+
+class Draft(NamedTuple):
+    """A question with everything that its answer can be made of."""
+
+    question: Question
+    hits: Sequence[Hit]
+    language: str
+    stems: Stems
+    ranked: Sequence[Ranked]
+    """Everything that can be quoted, the best answers first."""
+    relevant: bool
+    """Whether what was found is about the question's subject at all."""
+    context: Sequence[tuple[int, ContextPassage]]
+    """What the generator is shown, each with its hit's place; empty when it is not asked."""
+
+
+class ContextLimits(NamedTuple):
+    """How much the generator is shown and may write."""
+
+    passages: int
+    context_tokens: int
+    max_tokens: int
+
+
+def find_passages(questions: Sequence[Question], searcher: Searcher, *, limit: int) -> list[list[Hit]]:
+    """The hits of each question; none for a blank one, which is not searched."""
+    asked = [question for question in questions if question.text.strip()]
+    found = iter(searcher.search(asked, limit=limit) if asked else [])
+    return [next(found) if question.text.strip() else [] for question in questions]
+
+
+def draft_answer(
+    question: Question,
+    hits: Sequence[Hit],
+    *,
+    generator: Generator | None,
+    embedder: Embedder | None,
+    limits: ContextLimits,
+) -> Draft:
+    """Rank what can be quoted, and choose what the generator is shown."""
+    language = _choose_language(question.text, hits)
+    stems = Stems(language)
+    ranked = rank_quotables(question.text, list_quotables(hits), stems, embedder=embedder)
+    relevant = are_relevant(hits, ranked)
+    context: Sequence[tuple[int, ContextPassage]] = ()
+    if generator and ranked and relevant:
+        context = fit_context(
+            question.text,
+            [hit.passage for hit in hits[: limits.passages]],
+            generator,
+            language=language,
+            budget=limits.context_tokens,
+            max_tokens=limits.max_tokens,
+        )
+    return Draft(question, hits, language, stems, ranked, relevant, context)
+
+
+def generate_texts(
+    drafts: Sequence[Draft], generator: Generator | None, *, max_tokens: int
+) -> Sequence[Generation | None]:
+    """A generation for each draft with a context, in one call."""
+    prompts = [
+        render_messages(draft.question.text, [shown for _, shown in draft.context], language=draft.language)
+        for draft in drafts
+        if draft.context
+    ]
+    generations = iter(generator.generate(prompts, max_tokens=max_tokens) if generator and prompts else [])
+    return [next(generations) if draft.context else None for draft in drafts]
+
+
+def _choose_language(question: str, hits: Sequence[Hit]) -> str:
+    """The question's language; of a bare product code or name, that of the best passage."""
+    language = detect_language(question)
+    return choose_language(hits[0].passage.chunk.language if language == UNDETERMINED and hits else language)

@@ -1,0 +1,81 @@
+"""Questions without an answer, counted: the work list of whoever writes the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from tasks.errors import ConfigurationError
+from tasks.integrations.database.engine import Database, upsert
+from tasks.integrations.database.schema import gaps
+from tasks.language import detect_language
+from tasks.models import Answer, Gap, derive_id
+
+
+class DatabaseGaps:
+    """Counts abstained questions by their words; who asked is not kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record_answers(self, tenant: str, answers: Sequence[Answer]) -> None:
+        """Count every abstained answer among them; a closed gap that is asked again opens again."""
+        abstained = [one for one in answers if one.abstained and one.question.strip()]
+        if not abstained:
+            return
+        now = datetime.now(UTC)
+        with self._database.write() as connection:
+            for answer in abstained:
+                key = _derive_gap_id(tenant, answer.question)
+                known = connection.execute(sa.select(gaps).where(gaps.c.gap_id == key)).one_or_none()
+                row = {
+                    "gap_id": key,
+                    "tenant": tenant,
+                    "question": answer.question,
+                    "language": detect_language(answer.question),
+                    "reason": answer.reason or "",
+                    "asked": known.asked + 1 if known else 1,
+                    "first_asked": known.first_asked if known else now,
+                    "last_asked": now,
+                    "sources": list(answer.sources),
+                    "closed_at": None,
+                }
+                upsert(connection, gaps, [row])
+
+    def list_gaps(self, tenant: str) -> list[Gap]:
+        """The open ones, the most asked first."""
+        query = (
+            sa.select(*(gaps.c[name] for name in Gap.model_fields))
+            .where(gaps.c.tenant == tenant, gaps.c.closed_at.is_(None))
+            .order_by(gaps.c.asked.desc(), gaps.c.last_asked.desc(), gaps.c.gap_id)
+        )
+        with self._database.read() as connection:
+            return [Gap.model_validate(dict(row._mapping)) for row in connection.execute(query)]
+
+    def count_gaps(self, tenant: str) -> int:
+        """How many are open."""
+        query = sa.select(sa.func.count()).where(gaps.c.tenant == tenant, gaps.c.closed_at.is_(None))
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def close_gap(self, tenant: str, gap_id: str) -> None:
+        """Take one from the list.
+
+        Raises:
+            ConfigurationError: No open gap has the id.
+        """
+        change = (
+            sa.update(gaps)
+            .where(gaps.c.tenant == tenant, gaps.c.gap_id == gap_id, gaps.c.closed_at.is_(None))
+            .values(closed_at=datetime.now(UTC))
+        )
+        with self._database.write() as connection:
+            if connection.execute(change).rowcount == 0:
+                raise ConfigurationError(f"no open gap has the id {gap_id}", advice="run: expertloop gaps")
+
+
+def _derive_gap_id(tenant: str, question: str) -> str:
+    """Case, spaces and the last question mark make no other question."""
+    return derive_id("gap", tenant, " ".join(question.casefold().split()).rstrip("?! ."))
