@@ -17,6 +17,7 @@ from tasks.errors import ConfigurationError
 from tasks.integrations.database.answers import DatabaseAnswers
 from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import Database
+from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
 from tasks.integrations.database.passages import DatabasePassages
@@ -25,7 +26,7 @@ from tasks.integrations.database.vector_cache import DatabaseVectorCache, NoVect
 from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
 from tasks.language import detect_language
 from tasks.models import Answer, EmbedderSpec, Hit, IngestRequest, Pipeline, Question, Run, derive_id
-from tasks.ports import Embedder, Generator, Partitioner, Reranker, Searcher, Source, VectorCache, VectorIndex
+from tasks.ports import Embedder, Generator, Partitioner, Plotter, Reranker, Searcher, Source, VectorCache, VectorIndex
 from tasks.retrieval.analysis import ANALYSIS_VERSION, analyse_text
 from tasks.retrieval.index import Space
 from tasks.retrieval.search import HybridSearcher
@@ -330,6 +331,18 @@ class Application:
             answer.model_copy(update={"id": question.id, "versions": answer.versions | versions})
             for question, answer in zip(questions, answers, strict=True)
         ]
+
+    @cached_property
+    def evaluations(self) -> DatabaseEvaluations:
+        """Evaluations and their results."""
+        return DatabaseEvaluations(self.database)
+
+    @cached_property
+    def plotter(self) -> Plotter:
+        """Draws a report's pictures."""
+        from tasks.integrations.matplotlib import MatplotlibPlotter
+
+        return MatplotlibPlotter()
 
     def prepare_models(self) -> None:
         """Build what the settings' models need in the cache, so that the first question does not wait for it."""
