@@ -57,7 +57,7 @@ def compare_shares(
         before: The baseline's shares, one a question.
         after: The other run's, for the same questions in the same order.
         clusters: One label a question; questions with the same label are drawn together.
-        higher_is_better: False for shares of what should not happen, and for seconds.
+        higher_is_better: False for shares of what should not happen.
         resamples: How often the clusters are drawn with replacement.
         seed: Equal seeds give equal intervals.
 

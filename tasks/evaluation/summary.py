@@ -19,7 +19,7 @@ ANSWER_METRICS = (
     *("answered_share", "answered_of_answerable", "wrong_among_answered", "refusal_recall", "refusal_precision"),
     *("generated_share", "extractive_share", "none_share", "prompt_tokens", "completion_tokens"),
 )
-LOWER_IS_BETTER = frozenset({"wrong_among_answered", "seconds"})
+LOWER_IS_BETTER = frozenset({"wrong_among_answered"})
 COMPARED = (
     *RANKING_METRICS,
     *(
@@ -27,9 +27,9 @@ COMPARED = (
         for name in ANSWER_METRICS
         if name not in {"generated_share", "extractive_share", "none_share", "prompt_tokens", "completion_tokens"}
     ),
-    "seconds",
 )
-"""What one run can be better in; how an answer was made is neither good nor bad."""
+"""What one run can be better in. How an answer was made is neither good nor bad, and seconds are no property of a
+question: those of one batch are one measurement, on a machine that had other work in the other run."""
 
 _DIGITS = 6
 
