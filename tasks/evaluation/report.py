@@ -14,7 +14,7 @@ from tasks.errors import ConfigurationError
 from tasks.evaluation_models import JudgedAnswer
 from tasks.ports import Plotter
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&-])")
+_SPECIAL = re.compile(r"^[#+=-]|[\\`*_{}\[\]()!|<>~&]")
 _GROUP_METRICS = (
     *(("retrieval", "hit@1"), ("retrieval", "hit@5"), ("retrieval", "mrr"), ("retrieval", "ndcg@10")),
     *(("answers", name) for name in ("contains_gold", "citation_precision", "answered_share", "wrong_among_answered")),
@@ -80,7 +80,7 @@ def render_report(
 
 def escape_markdown(text: object) -> str:
     """Text on one line without any meaning to Markdown or HTML."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    return _SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 def _environment(*, autoescape: bool) -> Environment:
