@@ -24,7 +24,7 @@ INTERVAL = 0.95
 LEAST_CLUSTERS = 6
 """With five, even if all of them agree, chance does the same in 1 of 16 (sign test, two-sided): nothing is decided."""
 
-Verdict = Literal["better", "worse", "undecided"]
+Verdict = Literal["better", "worse", "undecided", "neither"]
 
 _AT_ONCE = 2_000_000
 """Numbers in one block of weights: memory stays flat however many questions there are."""
@@ -39,7 +39,7 @@ class Comparison(Noun):
     difference: float | None = Field(description="after - before; None when one of them judges nothing")
     low: float | None = Field(default=None, description="of the 95 % interval of the difference")
     high: float | None = None
-    verdict: Verdict = "undecided"
+    verdict: Verdict
 
 
 def compare_shares(
@@ -47,7 +47,7 @@ def compare_shares(
     after: Sequence[Share],
     clusters: Sequence[str],
     *,
-    higher_is_better: bool = True,
+    higher_is_better: bool | None = True,
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Comparison:
@@ -57,18 +57,20 @@ def compare_shares(
         before: The baseline's shares, one a question.
         after: The other run's, for the same questions in the same order.
         clusters: One label a question; questions with the same label are drawn together.
-        higher_is_better: False for shares of what should not happen.
+        higher_is_better: False for shares of what should not happen; None for what is neither good nor bad.
         resamples: How often the clusters are drawn with replacement.
         seed: Equal seeds give equal intervals.
 
     Returns:
-        `better` or `worse` when the interval does not contain 0 and enough clusters were judged.
+        `better` or `worse` when the interval does not contain 0 and enough clusters were judged; `neither` for what is
+        neither good nor bad.
     """
     parts = np.array([[*one, *other] for one, other in zip(before, after, strict=True)], dtype=float).reshape(-1, 4)
     judged = int(np.count_nonzero((parts[:, 1] > 0) | (parts[:, 3] > 0)))
     sums = _sum_clusters(parts, clusters)
     first, second = _divide(sums.sum(axis=0, keepdims=True))
     comparison = Comparison(
+        verdict="undecided" if higher_is_better is not None else "neither",
         questions=judged,
         before=_number(first[0]),
         after=_number(second[0]),
@@ -78,9 +80,10 @@ def compare_shares(
     if not differences.size:
         return comparison
     low, high = (float(end) for end in np.quantile(differences, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]))
-    enough = np.count_nonzero(sums[:, 1] + sums[:, 3]) >= LEAST_CLUSTERS
-    verdict = _decide(low, high, higher_is_better=higher_is_better) if enough else "undecided"
-    return comparison.model_copy(update={"low": _number(low), "high": _number(high), "verdict": verdict})
+    comparison = comparison.model_copy(update={"low": _number(low), "high": _number(high)})
+    if higher_is_better is None or np.count_nonzero(sums[:, 1] + sums[:, 3]) < LEAST_CLUSTERS:
+        return comparison
+    return comparison.model_copy(update={"verdict": _decide(low, high, higher_is_better=higher_is_better)})
 
 
 def _sum_clusters(parts: NDArray[np.float64], clusters: Sequence[str]) -> NDArray[np.float64]:

@@ -20,16 +20,14 @@ ANSWER_METRICS = (
     *("generated_share", "extractive_share", "none_share", "prompt_tokens", "completion_tokens"),
 )
 LOWER_IS_BETTER = frozenset({"wrong_among_answered"})
-COMPARED = (
-    *RANKING_METRICS,
-    *(
-        name
-        for name in ANSWER_METRICS
-        if name not in {"generated_share", "extractive_share", "none_share", "prompt_tokens", "completion_tokens"}
-    ),
-)
-"""What one run can be better in. How an answer was made is neither good nor bad, and seconds are no property of a
-question: those of one batch are one measurement, on a machine that had other work in the other run."""
+NEUTRAL = frozenset({
+    *("answered_share", "generated_share", "extractive_share", "none_share", "prompt_tokens", "completion_tokens"),
+})  # fmt: skip
+"""How often and how it was answered is neither good nor bad: silence is right where no document answers."""
+
+COMPARED = (*RANKING_METRICS, *ANSWER_METRICS)
+"""All but seconds, which are no property of a question: those of one batch are one measurement, on a machine that had
+other work in the other run."""
 
 _DIGITS = 6
 
@@ -77,7 +75,7 @@ def count_outcomes(results: Sequence[JudgedAnswer]) -> dict[str, int]:
 def compare_runs(
     before: Sequence[JudgedAnswer], after: Sequence[JudgedAnswer], *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> dict[str, Comparison]:
-    """Every metric that can be better, over the questions with the same id and text in both runs.
+    """Every metric but seconds, over the questions with the same id and text in both runs.
 
     Args:
         before: The baseline's results.
@@ -92,7 +90,7 @@ def compare_runs(
             [first.scores.get(metric, Share(0, 0)) for first, _ in pairs],
             [second.scores.get(metric, Share(0, 0)) for _, second in pairs],
             clusters,
-            higher_is_better=metric not in LOWER_IS_BETTER,
+            higher_is_better=None if metric in NEUTRAL else metric not in LOWER_IS_BETTER,
             resamples=resamples,
             seed=seed,
         )

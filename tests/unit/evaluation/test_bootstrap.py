@@ -14,7 +14,7 @@ SHARES = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcd"
 
 
 def compare(
-    before: list[int], after: list[int], clusters: list[str] | None = None, *, higher_is_better: bool = True
+    before: list[int], after: list[int], clusters: list[str] | None = None, *, higher_is_better: bool | None = True
 ) -> Comparison:
     return compare_shares(
         [Share(value, 1) for value in before],
@@ -36,6 +36,7 @@ def test_a_clear_difference_is_better_or_worse_by_the_metric() -> None:
     assert compare(before, after).verdict == "better"
     assert compare(after, before).verdict == "worse"
     assert compare(before, after, higher_is_better=False).verdict == "worse"
+    assert compare(before, after, higher_is_better=None).verdict == "neither"
 
 
 def test_pairs_decide_what_two_samples_would_not() -> None:

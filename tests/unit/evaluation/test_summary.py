@@ -97,3 +97,4 @@ def test_runs_are_compared_over_the_questions_they_share() -> None:
     assert found["contains_gold"].verdict == "undecided"
     assert found["wrong_among_answered"].difference == -1
     assert found["refusal_recall"].difference is None
+    assert found["answered_share"].verdict == "neither"
