@@ -3,11 +3,11 @@
     python -m bench.calibration --home FOLDER [--sets company enterprise xquad-en xquad-de] [--generator none]
         [--limit 150] [--picture calibration.png] [--write]
 
-Each set is ingested by the command line into a home of its own under --home. Every question is asked as it is, and every
-third again with its gold documents hidden from the search, which makes of it a near-topic question that no document
-answers: about one question in five has no answer, as in data/questions.jsonl. An answer is right when it cites a gold
-document and holds one of the known answers or its gold sentence; `enterprise` is judged by documents alone. Half of the documents is fitted on, the other half reported. With --write the result replaces
-tasks/answering/calibration.json.
+Each set is ingested by the command line into a home of its own under --home. Every question is asked as it is, and
+every third again with its gold documents hidden from the search, which makes of it a near-topic question that no
+document answers: about one question in four has no answer. An answer is right when it cites a gold document and holds
+one of the known answers or its gold sentence; `enterprise` is judged by documents alone. Half of the documents is
+fitted on, the other half reported. With --write the result replaces tasks/answering/calibration.json.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.retrieval import DATA, REPOSITORY, ingest, read_paragraphs
 from data import demo
 from tasks.answering.confidence import SHIPPED_FILE, choose_threshold
 from tasks.evaluation.calibrate import Judged, fit_calibration
-from tasks.evaluation.calibration_picture import draw_calibration
+from tasks.integrations.matplotlib import MatplotlibPlotter
 from tasks.integrations.processor import describe_processor
 from tasks.models import Answer, Hit, Question
 from tasks.ports import Searcher
@@ -72,7 +72,8 @@ def main() -> None:
     for name, found in judged.items():
         print(f"{name:12} {len(found):5} answers, {sum(one.right for one in found) / len(found):.3f} right")
     if arguments.picture:
-        arguments.picture.write_bytes(draw_calibration(fit, max_error=arguments.max_error))
+        picture = MatplotlibPlotter().draw_calibration(*fit, max_error=arguments.max_error)
+        arguments.picture.write_bytes(picture)
     if arguments.write:
         SHIPPED_FILE.write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
 

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from expertloop import ask, doctor, ingest, show
+from expertloop import ask, doctor, evaluate, ingest, show
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -28,6 +28,7 @@ app.command("init")(doctor.init)
 app.command("ingest")(ingest.ingest)
 app.command("search")(ask.search)
 app.command("ask")(ask.ask)
+app.command("evaluate")(evaluate.evaluate)
 app.command("documents")(show.documents)
 app.command("quarantine")(show.quarantine)
 app.command("gaps")(show.gaps)

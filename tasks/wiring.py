@@ -19,6 +19,7 @@ from tasks.integrations.database.answers import DatabaseAnswers
 from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import Database
+from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
@@ -39,7 +40,7 @@ from tasks.models import (
     Run,
     derive_id,
 )
-from tasks.ports import Embedder, Generator, Partitioner, Reranker, Searcher, Source, VectorCache, VectorIndex
+from tasks.ports import Embedder, Generator, Partitioner, Plotter, Reranker, Searcher, Source, VectorCache, VectorIndex
 from tasks.retrieval.analysis import ANALYSIS_VERSION, analyse_text
 from tasks.retrieval.index import Space
 from tasks.retrieval.search import HybridSearcher
@@ -395,6 +396,18 @@ class Application:
             by_tenant.setdefault(question.tenant, []).append(answer)
         for tenant, given in by_tenant.items():
             self.gaps.record_answers(tenant, given)
+
+    @cached_property
+    def evaluations(self) -> DatabaseEvaluations:
+        """Evaluations and their results."""
+        return DatabaseEvaluations(self.database)
+
+    @cached_property
+    def plotter(self) -> Plotter:
+        """Draws a report's pictures."""
+        from tasks.integrations.matplotlib import MatplotlibPlotter
+
+        return MatplotlibPlotter()
 
     def prepare_models(self) -> None:
         """Build what the settings' models need in the cache, so that the first question does not wait for it."""

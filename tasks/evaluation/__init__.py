@@ -1,1 +1,1 @@
-"""Is it better? Metrics, comparisons, calibration."""
+"""Evaluation: what questions with known answers say about retrieval and answers, and whether one run beats another."""

@@ -249,7 +249,7 @@ def test_of_two_ingests_of_one_source_one_works_and_the_other_says_so(shell: Com
 def test_every_command_is_in_the_readme_and_every_documented_command_exists(shell: CommandLine) -> None:
     listed = shell.run("--help").out.partition("Commands")[2]
     commands = set(re.findall(r"^\W*([a-z]+) {2,}", listed, re.MULTILINE))
-    assert {"init", "ingest", "search", "ask", "documents", "quarantine", "status", "doctor"} <= commands
+    assert {"init", "ingest", "search", "ask", "documents", "quarantine", "status", "doctor", "evaluate"} <= commands
     readme = (REPOSITORY / "README.md").read_text()
     # The roadmap names what is still to come.
     documented = [page for page in sorted((REPOSITORY / "docs").rglob("*.md")) if page.name != "roadmap.md"]
@@ -266,6 +266,8 @@ def named_commands(text: str) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["init", "ingest", "search", "ask", "documents", "quarantine", "status", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["init", "ingest", "search", "ask", "evaluate", "documents", "quarantine", "status", "doctor"]
+)
 def test_the_help_of_every_command_has_an_example(shell: CommandLine, command: str) -> None:
     assert f"Example: expertloop {command}" in shell.run(command, "--help").out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -72,6 +74,18 @@ class Catalogue:
             for source, state, count in connection.execute(query):
                 counts.setdefault(source, {})[state] = int(count)
         return counts
+
+    def hash_contents(self, tenant: str) -> str:
+        """Changes whenever a search could find something else: other documents, other versions, other readers."""
+        query = (
+            sa.select(documents.c.document_id, documents.c.live_version_id, documents.c.groups)
+            .where(documents.c.tenant == tenant, documents.c.state.in_(VISIBLE))
+            .order_by(documents.c.document_id)
+        )
+        digest = hashlib.sha256()
+        for row in self._stream(query):
+            digest.update(json.dumps([row["document_id"], row["live_version_id"], sorted(row["groups"])]).encode())
+        return digest.hexdigest()
 
     def list_live_chunk_ids(self, tenant: str) -> Iterator[str]:
         """Every chunk that searches may show: what the vector store must hold for the serving collection."""

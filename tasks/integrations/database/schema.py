@@ -5,6 +5,7 @@ tenant ─ document ─< version ─< chunk          what is known; a document's
 run ─< listing                                  one ingest: every listed file and what became of it
 collection                                      one embedding space in the vector store
 cached_vector · lease                           what was embedded before · who works on what
+evaluation ─< evaluation_result                 one run over a question file: each question's answer and scores
 """
 
 from __future__ import annotations
@@ -245,4 +246,29 @@ calibrations = sa.Table(
     sa.Column("key", sa.JSON, nullable=False),
     sa.Column("calibration", sa.JSON, nullable=False),
     sa.Column("fitted_at", UtcDateTime, nullable=False),
+)
+
+evaluations = sa.Table(
+    "evaluations",
+    metadata,
+    _id("run_id", primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("questions_file", sa.Text, nullable=False),
+    sa.Column("questions_hash", sa.String(64), nullable=False),
+    sa.Column("collection", sa.String(128), nullable=False),
+    sa.Column("generator", sa.Text, nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("summary", sa.JSON(none_as_null=True)),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Index("ix_evaluations_tenant_started_at", "tenant", "started_at"),
+)
+
+evaluation_results = sa.Table(
+    "evaluation_results",
+    metadata,
+    _id("run_id", sa.ForeignKey("evaluations.run_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),  # of the question in its file, from 0
+    sa.Column("result", sa.JSON, nullable=False),
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tasks.answering.confidence import choose_threshold, estimate_confidence
 from tasks.errors import DatasetRejected
 from tasks.evaluation.calibrate import Judged, draw_curve, fit_calibration, measure_calibration_error
-from tasks.evaluation.calibration_picture import draw_calibration
+from tasks.integrations.matplotlib import MatplotlibPlotter
 
 answers = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
 
@@ -85,4 +85,4 @@ def test_a_confidence_that_is_always_true_has_no_error() -> None:
 
 def test_the_picture_is_a_png() -> None:
     fit = fit_calibration(simulate_answers(300, seed=5), name="test")
-    assert draw_calibration(fit, max_error=0.05).startswith(b"\x89PNG")
+    assert MatplotlibPlotter().draw_calibration(*fit, max_error=0.05).startswith(b"\x89PNG")

@@ -1,0 +1,180 @@
+"""The evaluation room over the wired application: what doors and flows call.
+
+Plain functions: an evaluation commits as it goes and is resumed by running it again, so a Prefect task around it would
+add a start of seconds and no safety.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.errors import ConfigurationError
+from tasks.evaluation.calibrate import Fit, Judged, fit_calibration
+from tasks.evaluation.gold import Library
+from tasks.evaluation.judge import Judge
+from tasks.evaluation.questions import read_question_file
+from tasks.evaluation.run import BATCH, DEPTH, derive_run_id, evaluate_questions, list_unmatched, order_results
+from tasks.evaluation.summary import compare_runs, pair_results, summarise
+from tasks.evaluation_models import EvaluationRun, GoldQuestion, JudgedAnswer
+from tasks.prompting import PROMPT_VERSION
+from tasks.wiring import Application
+
+UNRELATED = frozenset({
+    *("home", "cache", "tenant", "sources", "time_zone", "database_url", "index_url", "log_level"),
+    *("max_text_mb", "max_file_mb", "embedding_cache", "prune_share", "prune_minimum", "lease_seconds"),
+    *("batch_documents", "partition_strategy", "partition_workers", "partition_timeout_seconds", "partition_memory_mb"),
+    *("generator", "generator_key", "generator_timeout_seconds", "embedder_key", "embedder_timeout_seconds"),
+    "keep_gaps",
+})  # fmt: skip
+"""Settings that decide no answer, or that are part of a run's id by themselves. A setting that is new and not here
+makes another run: asking once too often is better than taking old answers for new ones."""
+
+
+class EvaluationRequest(NamedTuple):
+    """What one evaluation is asked to do."""
+
+    questions_file: Path
+    collection: str | None = None
+    principals: frozenset[str] = frozenset()
+    depth: int = DEPTH
+    batch: int = BATCH
+    again: bool = False
+
+
+class Evaluation:
+    """One run over one question file, opened: its id is known and its former results are found.
+
+    Raises:
+        ConfigurationError: The file is wrong, nothing was ingested, or another collection serves.
+    """
+
+    def __init__(self, app: Application, request: EvaluationRequest) -> None:
+        self._app = app
+        self._request = request
+        file = read_question_file(request.questions_file)
+        self.questions: list[GoldQuestion] = file.questions
+        self.run = self._describe(file.content_hash)
+        library = Library(app.catalogue.list_documents(app.settings.tenant))
+        self._judge = Judge(library, app.passages, depth=request.depth)
+        app.evaluations.begin_run(self.run, again=request.again)
+
+    def _describe(self, questions_hash: str) -> EvaluationRun:
+        app, tenant = self._app, self._app.settings.tenant
+        collection = find_collection(app, self._request.collection)
+        generator = app.generator.identity if app.generator else "none"
+        settings = self._list_settings()
+        return EvaluationRun(
+            run_id=derive_run_id(tenant, questions_hash, collection, generator, settings),
+            tenant=tenant,
+            questions_file=self._request.questions_file.name,
+            questions_hash=questions_hash,
+            collection=collection,
+            generator=generator,
+            settings=settings,
+            total=len(self.questions),
+            started_at=datetime.now(UTC),
+        )
+
+    def _list_settings(self) -> dict[str, Any]:
+        dumped = self._app.settings.model_dump(mode="json", exclude=set(UNRELATED))
+        return {
+            **dumped,
+            "documents": self._app.catalogue.hash_contents(self._app.settings.tenant),
+            "prompt": PROMPT_VERSION,
+            "calibration": self._app.calibration().model_dump(mode="json"),
+            "expertloop": version("expertloop"),
+            "principals": sorted(self._request.principals),
+            "depth": self._request.depth,
+            "batch": self._request.batch,
+        }
+
+    def work(self) -> Iterator[int]:
+        """Do what is left; yields how many questions are judged: those of before first, then after each batch."""
+        return evaluate_questions(
+            self.run,
+            self.questions,
+            principals=self._request.principals,
+            searcher=self._app.searcher,
+            answer_questions=self._app.answer_questions,
+            judge=self._judge,
+            store=self._app.evaluations,
+            depth=self._request.depth,
+            batch=self._request.batch,
+        )
+
+    def finish(self) -> tuple[dict[str, Any], list[JudgedAnswer]]:
+        """Summarise and store the summary; returns it with the results in the file's order."""
+        results = read_results(self._app, self.run)
+        summary = summarise(results)
+        summary["latency"]["batch"] = self._request.batch
+        summary["unmatched"] = list_unmatched(self.questions, self._judge)
+        self._app.evaluations.finish_run(self.run.run_id, summary)
+        return summary, results
+
+
+def find_collection(app: Application, name: str | None) -> str:
+    """The serving collection's name.
+
+    Raises:
+        ConfigurationError: None serves, or another one than the name says.
+    """
+    pipeline = app.serving_pipeline()
+    if pipeline is None:
+        raise ConfigurationError(
+            "nothing was ingested, so there is nothing to evaluate", advice="run: expertloop ingest FOLDER"
+        )
+    serving = pipeline.collection.name
+    if name not in (None, serving):
+        raise ConfigurationError(
+            f"no serving collection has the name {name!r}",
+            advice=f"only what serves can be asked, and that is {serving}; leave --collection out to use it",
+        )
+    return serving
+
+
+def calibrate_answers(app: Application, results: Sequence[JudgedAnswer]) -> Fit:
+    """Fit a calibration on answers none of which was held back, and let answers use it from now on.
+
+    Raises:
+        DatasetRejected: Too few of them are right, or wrong.
+    """
+    key = app.calibration_key()
+    judged = [
+        Judged(one.answer.signals, one.outcome == "right", one.cluster)
+        for one in results
+        if one.answer.signals and one.outcome in ("right", "wrong")
+    ]
+    fit = fit_calibration(judged, name=f"fitted {datetime.now(UTC):%Y-%m-%d %H:%M} on {key.collection}")
+    app.calibrations.write_calibration(key, fit.calibration)
+    return fit
+
+
+def read_results(app: Application, run: EvaluationRun) -> list[JudgedAnswer]:
+    """A run's results in the order of its file."""
+    return order_results(app.evaluations.read_results(run.run_id))
+
+
+def compare_stored_runs(app: Application, before: EvaluationRun, after: EvaluationRun) -> dict[str, Any]:
+    """Every metric of two runs over the questions they share; JSON.
+
+    Raises:
+        ConfigurationError: They share none.
+    """
+    first, second = read_results(app, before), read_results(app, after)
+    shared = len(pair_results(first, second))
+    if not shared:
+        raise ConfigurationError(
+            f"the runs {before.run_id} and {after.run_id} share no judged question",
+            advice="compare runs over one question file",
+        )
+    compared = compare_runs(first, second)
+    return {
+        "before": before.run_id,
+        "after": after.run_id,
+        "questions": shared,
+        "metrics": {name: one.model_dump() for name, one in compared.items()},
+    }
