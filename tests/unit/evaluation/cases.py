@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.evaluation.gold import Library
 from tasks.evaluation_models import GoldQuestion
-from tasks.models import Answer, Chunk, Citation, DocumentState, DocumentSummary, Hit, Passage
+from tasks.models import Answer, Chunk, Citation, DocumentState, DocumentSummary, Hit, Passage, Silence
 
 TEXTS = {
     "a": "Pump P7 lifts 3.0 m. It weighs 12 kg.",
@@ -76,4 +76,6 @@ def make_answer(text: str, *quotes: tuple[str, str], **fields: Any) -> Answer:
 
 
 def refuse() -> Answer:
-    return make_answer("The passages do not say: 3.0 m is no answer.", abstained=True, mode="none", reason="nothing")
+    return make_answer(
+        "The passages do not say: 3.0 m is no answer.", abstained=True, mode="none", reason=Silence.OFF_TOPIC
+    )
