@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from expertloop.output import console, escape, messages, print_json, print_note
 from tasks.errors import ConfigurationError
 from tasks.language import load_in_background
-from tasks.models import EVERYONE, Answer, Hit, Question
+from tasks.models import EVERYONE, Answer, Hit, Question, SearchFilter
 from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -25,6 +26,11 @@ QuestionArgument = Annotated[str | None, typer.Argument(metavar="QUESTION")]
 AsOption = Annotated[list[str] | None, typer.Option("--as", help="a group or user that asks; repeat for several")]
 LimitOption = Annotated[int | None, typer.Option("--k", min=1, max=1000, help="how many hits")]
 FileOption = Annotated[Path | None, typer.Option("--questions", help="JSONL with id, question and optional groups")]
+SourceOption = Annotated[list[str] | None, typer.Option("--source", help="only from this source; repeat for several")]
+LanguageOption = Annotated[list[str] | None, typer.Option("--language", help="only in this language, such as de")]
+TypeOption = Annotated[list[str] | None, typer.Option("--type", help="only files of this kind, such as pdf")]
+AfterOption = Annotated[datetime | None, typer.Option("--after", help="only modified at or after, UTC")]
+BeforeOption = Annotated[datetime | None, typer.Option("--before", help="only modified before, UTC")]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a question, on one line")]
 
 
@@ -44,6 +50,11 @@ def search(
     as_groups: AsOption = None,
     limit: LimitOption = None,
     questions: FileOption = None,
+    sources: SourceOption = None,
+    languages: LanguageOption = None,
+    types: TypeOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the passages that a question finds.
@@ -53,7 +64,8 @@ def search(
     load_in_background()
     app = application(Settings())
     limit = limit or app.settings.search_limit
-    for batch in _batches(app, question, questions, as_groups):
+    narrowed = _read_filter(sources, languages, types, after, before)
+    for batch in _batches(app, question, questions, as_groups, narrowed):
         for asked, hits in zip(batch, app.searcher.search(batch, limit=limit), strict=True):
             if as_json or questions:
                 print_json(_hits_record(asked, hits))
@@ -66,6 +78,11 @@ def ask(
     *,
     as_groups: AsOption = None,
     questions: FileOption = None,
+    sources: SourceOption = None,
+    languages: LanguageOption = None,
+    types: TypeOption = None,
+    after: AfterOption = None,
+    before: BeforeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from the documents, with citations, or say that they do not answer it.
@@ -76,7 +93,8 @@ def ask(
     app = application(Settings())
     alone = questions is None and not as_json
     searcher = _ShowingSearcher(app.searcher) if alone else app.searcher
-    for batch in _batches(app, question, questions, as_groups):
+    narrowed = _read_filter(sources, languages, types, after, before)
+    for batch in _batches(app, question, questions, as_groups, narrowed):
         for answer in app.answer_questions(batch, searcher=searcher):
             if alone:
                 _print_answer(answer)
@@ -101,19 +119,41 @@ class _ShowingSearcher:
         return found
 
 
+def _read_filter(
+    sources: list[str] | None,
+    languages: list[str] | None,
+    types: list[str] | None,
+    after: datetime | None,
+    before: datetime | None,
+) -> SearchFilter:
+    return SearchFilter(
+        sources=tuple(sources) if sources else None,
+        languages=tuple(language.casefold() for language in languages) if languages else None,
+        types=tuple(kind.casefold().lstrip(".") for kind in types) if types else None,
+        modified_after=after.replace(tzinfo=UTC) if after else None,
+        modified_before=before.replace(tzinfo=UTC) if before else None,
+    )
+
+
 def _batches(
-    app: Application, question: str | None, file: Path | None, as_groups: list[str] | None
+    app: Application,
+    question: str | None,
+    file: Path | None,
+    as_groups: list[str] | None,
+    narrowed: SearchFilter,
 ) -> Iterator[list[Question]]:
     if (question is None) == (file is None):
         raise typer.BadParameter("give one QUESTION, or --questions FILE")
     principals = {EVERYONE, *(as_groups or ())}
     if file is None:
-        yield [Question(text=question or "", principals=frozenset(principals), tenant=app.settings.tenant)]
+        asked = Question(text=question or "", principals=frozenset(principals), tenant=app.settings.tenant)
+        yield [asked.model_copy(update={"filter": narrowed})]
         return
     batch: list[Question] = []
     for line in read_questions(file):
         readers = frozenset(principals | set(line.groups))
-        batch.append(Question(id=str(line.id), text=line.question, principals=readers, tenant=app.settings.tenant))
+        asked = Question(text=line.question, principals=readers, tenant=app.settings.tenant, filter=narrowed)
+        batch.append(asked.model_copy(update={"id": str(line.id)}))
         if len(batch) == BATCH:
             yield batch
             batch = []
@@ -175,7 +215,7 @@ def _where(hit: Hit) -> str:
 
 def _print_hits(hits: Sequence[Hit]) -> None:
     if not hits:
-        print_note("nothing found that you may read")
+        print_note("nothing found that you may read, or nothing of the kind you asked for")
     for hit in hits:
         console.print(f"[bold]{hit.rank}.[/] {escape(_where(hit))}  [dim]{hit.score:.3f}[/]")
         text = " ".join(hit.passage.chunk.shown_text.split())
@@ -185,12 +225,17 @@ def _print_hits(hits: Sequence[Hit]) -> None:
 def _print_answer(answer: Answer) -> None:
     if answer.abstained:
         console.print(f"[bold]I don't know.[/] {escape(answer.reason or '')}")
+        for uri in answer.sources[:3]:
+            console.print(f"    found: {escape(uri)}", style="dim")
     else:
         console.print(escape(answer.text))
         if answer.mode == "extractive":
             print_note("(quoted from the documents, not written by the model)")
+        if answer.conflicting:
+            print_note("(these documents contradict each other; the newer one comes first)")
     for citation in answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         console.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
         console.print(f"    “{escape(' '.join(citation.quote.split()))}”", style="italic")
-    messages.print(f"{answer.timings.total_seconds:.1f} s", style="dim")
+    sure = "" if answer.confidence is None else f", confidence {answer.confidence:.2f}"
+    messages.print(f"{answer.timings.total_seconds:.1f} s{sure}", style="dim")
