@@ -225,15 +225,15 @@ def _print_hits(hits: Sequence[Hit]) -> None:
 def _print_answer(answer: Answer) -> None:
     if answer.abstained:
         console.print(f"[bold]I don't know.[/] {escape(answer.reason or '')}")
-        for uri in answer.sources[:3]:
-            console.print(f"    found: {escape(uri)}", style="dim")
+        if answer.found:
+            console.print("What was found, and is not sure enough to be an answer:")
     else:
         console.print(escape(answer.text))
         if answer.mode == "extractive":
             print_note("(quoted from the documents, not written by the model)")
         if answer.conflicting:
             print_note("(these documents contradict each other; the newer one comes first)")
-    for citation in answer.citations:
+    for citation in answer.found or answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         console.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
         console.print(f"    “{escape(' '.join(citation.quote.split()))}”", style="italic")

@@ -388,6 +388,7 @@ class Answer(Noun):
     conflicting: bool = Field(default=False, description="cited documents contradict each other; the newer is first")
     mode: Literal["generated", "extractive", "none"] = "none"
     sources: tuple[str, ...] = Field(default=(), description="uris of what was found, best first, also when abstained")
+    found: tuple[Citation, ...] = Field(default=(), description="what would have been cited, when it was held back")
     timings: Timings = Timings()
     prompt_tokens: int = 0
     completion_tokens: int = 0

@@ -126,9 +126,10 @@ def _finish(
     candidate = _keep_supported(draft, generation, texts) or _quote_best(draft, texts)
     if candidate is None:
         return _abstain(base, Silence.NOT_READABLE)
-    if not options.outdated and all(one.passage.outdated for one in candidate.statements):
-        return _abstain(base, Silence.OUTDATED)
-    return _judge(_write(base, candidate), draft, candidate, calibration, options)
+    answer = _write(base, candidate)
+    if not options.outdated and all(citation.outdated for citation in answer.citations):
+        return _hold_back(answer, base, Silence.OUTDATED)
+    return _judge(answer, base, draft, candidate, calibration, options)
 
 
 def _find_reason(draft: Draft) -> Silence | None:
@@ -144,6 +145,12 @@ def _abstain(base: Answer, reason: Silence) -> Answer:
     return base.model_copy(update={"abstained": True, "reason": reason})
 
 
+def _hold_back(answer: Answer, base: Answer, reason: Silence) -> Answer:
+    """Silence that lists what would have been cited: a person may look, a process must not."""
+    kept = {"found": answer.citations, "signals": answer.signals, "confidence": answer.confidence}
+    return _abstain(base.model_copy(update=kept), reason)
+
+
 def _write(base: Answer, candidate: _Candidate) -> Answer:
     text, citations = write_answer(candidate.statements)
     mode = "generated" if candidate.generation else "extractive"
@@ -152,7 +159,12 @@ def _write(base: Answer, candidate: _Candidate) -> Answer:
 
 
 def _judge(
-    answer: Answer, draft: Draft, candidate: _Candidate, calibration: Calibration | None, options: AnswerOptions
+    answer: Answer,
+    base: Answer,
+    draft: Draft,
+    candidate: _Candidate,
+    calibration: Calibration | None,
+    options: AnswerOptions,
 ) -> Answer:
     """The answer with its confidence, or silence where that is too low."""
     signals = measure_signals(
@@ -167,10 +179,10 @@ def _judge(
     if calibration is None:
         return answer
     confidence = estimate_confidence(signals, calibration)
+    answer = answer.model_copy(update={"confidence": confidence})
     if confidence >= choose_threshold(calibration, options.max_error):
-        return answer.model_copy(update={"confidence": confidence})
-    silence = {"text": REFUSAL[draft.language], "citations": (), "mode": "none", "conflicting": False}
-    return _abstain(answer.model_copy(update={"confidence": confidence, **silence}), Silence.LOW_CONFIDENCE)
+        return answer
+    return _hold_back(answer, base, Silence.LOW_CONFIDENCE)
 
 
 # --- what is said -------------------------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from tasks.answering.extract import Ranked
 from tasks.answering.words import Stems
 from tasks.models import Calibration, Generation, Hit
 
+_SIDES = ("dense_score", "keyword_score")
+
 SHIPPED_FILE = Path(__file__).with_name("calibration.json")
 
 
@@ -37,28 +39,22 @@ def measure_signals(
         supported_share: Share of its claims that a document carries.
 
     Returns:
-        Each signal by name. Cosines, fused scores and shares are 0 to 1; keyword scores are BM25, unbounded;
-        log-probabilities are at most 0.
+        Each signal by name. Cosines, fused scores and shares are 0 to 1, log-probabilities at most 0, sentence scores
+        those of `rank_quotables`. Keyword scores are not among them: BM25 grows with the collection.
     """
-    dense = [hit.dense_score or 0.0 for hit in hits]
-    keyword = [hit.keyword_score or 0.0 for hit in hits]
-    documents = [hit.passage.document_id for hit in hits]
-    others = [hit.score for hit in hits if hit.passage.document_id != documents[0]]
     best = ranked[0]
-    covered = [_cover_share(question, hit, stems) for hit in hits]
+    hit = hits[best.quotable.rank]
+    documents = [one.passage.document_id for one in hits]
+    elsewhere = next((one.score for one in hits if one.passage.document_id != documents[0]), 0.0)
+    dense, keyword = (_place_of_best([getattr(one, side) or 0.0 for one in hits]) for side in _SIDES)
     return {
-        "dense": dense[best.quotable.rank],
-        "dense_best": max(dense),
-        "keyword_best": max(keyword),
-        "fused": hits[best.quotable.rank].score,
-        "fused_margin": hits[0].score - (others[0] if others else 0.0),
-        "sides_agree": float(documents[_place_of_best(dense)] == documents[_place_of_best(keyword)]),
-        "coverage": best.coverage,
-        "passage_coverage": covered[best.quotable.rank],
-        "best_coverage": max(covered),
+        "dense": hit.dense_score or 0.0,
+        "fused": hit.score,
+        "fused_margin": hits[0].score - elsewhere,
+        "sides_agree": float(documents[dense] == documents[keyword]),
+        "passage_coverage": _cover_share(question, hit, stems),
         "meaning": best.meaning,
         "sentence_score": best.score,
-        "sentence_margin": best.score - _best_elsewhere(ranked),
         "generated": float(generation is not None),
         "logprob": (generation.mean_logprob or 0.0) if generation else 0.0,
         "supported_share": supported_share,
@@ -88,12 +84,6 @@ def read_shipped() -> Calibration:
 
 def _place_of_best(scores: Sequence[float]) -> int:
     return max(range(len(scores)), key=lambda place: (scores[place], -place))
-
-
-def _best_elsewhere(ranked: Sequence[Ranked]) -> float:
-    """The best score of a sentence from another document; 0 when there is none."""
-    document = ranked[0].quotable.passage.document_id
-    return next((one.score for one in ranked if one.quotable.passage.document_id != document), 0.0)
 
 
 def _cover_share(question: str, hit: Hit, stems: Stems) -> float:

@@ -52,9 +52,8 @@ def calibrate(weights: dict[str, float], *curve: OperatingPoint) -> Calibration:
 def test_a_passage_that_says_what_is_asked_has_stronger_signals_than_one_that_does_not() -> None:
     answers = measure("Everyone gets 30 days of annual leave.", "Trains are booked in second class.")
     other = measure("Trains are booked in second class.", "Flights need approval.")
-    assert answers["coverage"] > other["coverage"]
     assert answers["passage_coverage"] > other["passage_coverage"]
-    assert answers["sentence_margin"] > 0
+    assert answers["sentence_score"] > other["sentence_score"]
     assert (answers["sides_agree"], answers["generated"], answers["logprob"]) == (1.0, 0.0, 0.0)
 
 
