@@ -17,6 +17,7 @@ from tasks.errors import ConfigurationError
 from tasks.integrations.database.answers import DatabaseAnswers
 from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import Database
+from tasks.integrations.database.keys import DatabaseKeys
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
 from tasks.integrations.database.passages import DatabasePassages
@@ -330,6 +331,13 @@ class Application:
             answer.model_copy(update={"id": question.id, "versions": answer.versions | versions})
             for question, answer in zip(questions, answers, strict=True)
         ]
+
+    # --- access ---
+
+    @cached_property
+    def keys(self) -> DatabaseKeys:
+        """API keys."""
+        return DatabaseKeys(self.database)
 
     def prepare_models(self) -> None:
         """Build what the settings' models need in the cache, so that the first question does not wait for it."""

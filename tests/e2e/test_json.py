@@ -266,6 +266,8 @@ def named_commands(text: str) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["init", "ingest", "search", "ask", "documents", "quarantine", "status", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["init", "ingest", "search", "ask", "documents", "quarantine", "status", "doctor", "keys"]
+)
 def test_the_help_of_every_command_has_an_example(shell: CommandLine, command: str) -> None:
     assert f"Example: expertloop {command}" in shell.run(command, "--help").out

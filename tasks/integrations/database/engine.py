@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError, ProductError
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0003"
 """The newest file in migrations/versions; a test compares."""
 
 
