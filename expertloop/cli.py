@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from expertloop import ask, doctor, ingest, keys, show
+from expertloop import ask, doctor, ingest, keys, serve, show
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -32,6 +32,7 @@ app.command("documents")(show.documents)
 app.command("quarantine")(show.quarantine)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
 
 

@@ -464,8 +464,19 @@ class DocumentReader(Protocol):
     def read_document(self, tenant: str, document_id: str, principals: frozenset[str]) -> ReadableDocument | None:
         """The live document, or None where there is none that they may read."""
 
-    def find_page(self, document_id: str, offset: int) -> int | None:
-        """The page of the live text's character, counted from 1, where its format has pages."""
+    def find_page(self, tenant: str, document_id: str, principals: frozenset[str], offset: int) -> int | None:
+        """The page of the live text's character, counted from 1, where its format has pages and they may read it."""
+
+
+class PageRenderer(Protocol):
+    """Draws pages of documents that have them."""
+
+    def render_page(self, file: Path, number: int) -> bytes:
+        """A PNG of the page, counted from 1.
+
+        Raises:
+            DocumentRejected: There is no such page, or it cannot be drawn.
+        """
 
 
 class ServedLog(Protocol):
