@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tasks.models import Answer, Citation
 
-_PIECES = re.compile(r".*?(?:\[\d{1,4}\])+\s*|.+\Z", re.DOTALL)
+_PIECES = re.compile(r".*?(?:\[\d{1,4}\]\s*)+|.+\Z", re.DOTALL)
 _MARK = re.compile(r"\[(\d{1,4})\]")
 
 
