@@ -27,6 +27,7 @@ from tasks.integrations.database.runs import DatabaseRunLog
 from tasks.integrations.database.served import DatabaseServedLog
 from tasks.integrations.database.vector_cache import DatabaseVectorCache, NoVectorCache
 from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
+from tasks.integrations.remembering import RememberingEmbedder
 from tasks.language import detect_language
 from tasks.models import Answer, EmbedderSpec, Hit, IngestRequest, Pipeline, Question, ReadableDocument, Run, derive_id
 from tasks.ports import (
@@ -75,6 +76,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._embedders: dict[EmbedderSpec, Embedder] = {}
+        self._sentence_embedders: dict[EmbedderSpec, Embedder] = {}
         self._sources: dict[str, Source] = {}
 
     @cached_property
@@ -339,7 +341,7 @@ class Application:
             searcher=searcher or self.searcher,
             reader=self.passages,
             generator=self.generator if generate else None,
-            embedder=self.embedder(pipeline.embedder_spec) if pipeline else None,
+            embedder=self._sentence_embedder(pipeline.embedder_spec) if pipeline else None,
             options=options,
         )
         versions = {"expertloop": version("expertloop"), "collection": pipeline.collection.name if pipeline else "none"}
@@ -347,6 +349,12 @@ class Application:
             answer.model_copy(update={"id": question.id, "versions": answer.versions | versions})
             for question, answer in zip(questions, answers, strict=True)
         ]
+
+    def _sentence_embedder(self, spec: EmbedderSpec) -> Embedder:
+        """The embedder of a spec, remembering the sentences of passages that are found again and again."""
+        if spec not in self._sentence_embedders:
+            self._sentence_embedders[spec] = RememberingEmbedder(self.embedder(spec))
+        return self._sentence_embedders[spec]
 
     # --- access ---
 

@@ -40,16 +40,7 @@ async def show_document(
     """
     document = await _read(services, caller, document_id)
     page = await _find_page(services, caller, document, start or 0)
-    entry = AuditEntry(
-        request_id=request_id,
-        action="document",
-        tenant=caller.tenant,
-        principal=caller.principal,
-        key_id=caller.key_id,
-        at=datetime.now(UTC),
-        document_ids=(document.document_id,),
-    )
-    await to_thread.run_sync(services.made_of.log.record, [entry], limiter=services.threads)
+    await _note(services, caller, request_id, document)
     span = (start, end) if start is not None and end is not None else None
     html = render_page(document, span=span, page=page)
     return Response(html.encode("utf-8", "replace"), media_type="text/html; charset=utf-8", headers=HEADERS)
@@ -66,6 +57,7 @@ async def show_page(
     number: Annotated[int, Path(ge=1, le=100_000)],
     caller: CallerOf,
     services: ServicesOf,
+    request_id: RequestId,
 ) -> Response:
     """The page as the source file has it now; 404 when that is not the file the text was read from."""
     document = await _read(services, caller, document_id)
@@ -76,6 +68,7 @@ async def show_page(
         image = await to_thread.run_sync(render, limiter=services.renderers)
     except DocumentRejected as error:
         raise refuse_unknown("page") from error
+    await _note(services, caller, request_id, document)
     return Response(image, media_type="image/png", headers={"Content-Security-Policy": "default-src 'none'"})
 
 
@@ -85,6 +78,20 @@ async def _read(services: Services, caller: Caller, document_id: str) -> Readabl
     if document is None:
         raise refuse_unknown("document")
     return document
+
+
+async def _note(services: Services, caller: Caller, request_id: str, document: ReadableDocument) -> None:
+    """For the audit: before anything of the document is sent."""
+    entry = AuditEntry(
+        request_id=request_id,
+        action="document",
+        tenant=caller.tenant,
+        principal=caller.principal,
+        key_id=caller.key_id,
+        at=datetime.now(UTC),
+        document_ids=(document.document_id,),
+    )
+    await to_thread.run_sync(services.made_of.log.record, [entry], limiter=services.threads)
 
 
 async def _find_page(services: Services, caller: Caller, document: ReadableDocument, offset: int) -> int | None:
