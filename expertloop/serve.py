@@ -46,8 +46,9 @@ def serve(
             backlog=BACKLOG,
         )
     )
-    # uvicorn sends itself the signal again when it has ended well; that is no failure, so the exit code stays 0.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    # uvicorn sends itself the signal again when it has ended well: that is no failure, so the exit code stays 0.
+    # A signal that comes before it has begun ends it all the same.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     shown = f"[{host}]" if ":" in host else host
     print_note(f"listening on http://{shown}:{listener.getsockname()[1]} (API: /docs)")
     if not _is_loopback(listener):
