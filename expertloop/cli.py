@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from expertloop import ask, doctor, evaluate, ingest, show
+from expertloop import ask, doctor, evaluate, ingest, keys, serve, show
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -34,6 +34,8 @@ app.command("quarantine")(show.quarantine)
 app.command("gaps")(show.gaps)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

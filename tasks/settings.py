@@ -83,6 +83,20 @@ class Settings(BaseSettings):
     batch_documents: int = Field(default=64, ge=1, description="documents per task and per commit")
     log_level: str = "WARNING"
 
+    extractive_fallback: bool = Field(default=True, description="quote documents while the generator does not answer")
+    rate_per_minute: int = Field(default=120, ge=0, description="requests a minute that a key may send; 0: any number")
+    body_kb: int = Field(default=256, ge=1, description="largest body of a request to the server")
+    body_timeout_seconds: float = Field(default=30, gt=0, description="a slower body is not waited for")
+    queue_questions: int = Field(default=256, ge=1, description="questions that may wait; more are sent away")
+    queue_timeout_seconds: float = Field(default=60, gt=0, description="longest wait until an answer is begun")
+    stop_timeout_seconds: int = Field(default=120, ge=1, description="longest wait for running answers at the end")
+    log_questions: bool = Field(default=False, description="put questions into the access log")
+    audit_days: int = Field(default=90, ge=1, description="what the server did for whom is kept so long")
+    oidc_issuer: str | None = Field(default=None, description="accept this identity provider's tokens, too")
+    oidc_audience: str | None = Field(default=None, description="what tokens must be made for")
+    oidc_principal_claim: str = Field(default="sub", description="the claim that names the user")
+    oidc_groups_claim: str = Field(default="groups", description="the claim that lists the user's groups")
+
     @property
     def resolved_database_url(self) -> str:
         """The setting, or the SQLite file in home."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlparse
 
+from tasks.access_models import ReadableDocument
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.answering.confidence import read_shipped
 from tasks.documents.chunk import CHUNKER_VERSION, embedded_text
+from tasks.documents.originals import open_original
 from tasks.documents.sources import describe_path, load_sources
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.answers import DatabaseAnswers
@@ -21,10 +24,12 @@ from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
+from tasks.integrations.database.keys import DatabaseKeys
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
 from tasks.integrations.database.passages import DatabasePassages
 from tasks.integrations.database.runs import DatabaseRunLog
+from tasks.integrations.database.served import DatabaseServedLog
 from tasks.integrations.database.vector_cache import DatabaseVectorCache, NoVectorCache
 from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
 from tasks.language import detect_language
@@ -40,12 +45,24 @@ from tasks.models import (
     Run,
     derive_id,
 )
-from tasks.ports import Embedder, Generator, Partitioner, Plotter, Reranker, Searcher, Source, VectorCache, VectorIndex
+from tasks.ports import (
+    Embedder,
+    Generator,
+    PageRenderer,
+    Partitioner,
+    Plotter,
+    Reranker,
+    Searcher,
+    Source,
+    TokenReader,
+    VectorCache,
+    VectorIndex,
+)
 from tasks.retrieval.analysis import ANALYSIS_VERSION, analyse_text
 from tasks.retrieval.index import Space
 from tasks.retrieval.search import HybridSearcher
 from tasks.settings import Settings, read_variables
-from tasks.source_models import SourceConfig
+from tasks.source_models import SourceConfig, unescape_path
 
 logger = logging.getLogger(__name__)
 
@@ -358,12 +375,18 @@ class Application:
         return self.calibrations.read_calibration(self.calibration_key()) or read_shipped()
 
     def answer_questions(
-        self, questions: Sequence[Question], *, searcher: Searcher | None = None, max_error: float | None = None
+        self,
+        questions: Sequence[Question],
+        *,
+        searcher: Searcher | None = None,
+        generate: bool = True,
+        max_error: float | None = None,
     ) -> list[Answer]:
         """One answer a question, in their order; those without an answer are counted as gaps.
 
         Args:
             searcher: Instead of the search over the serving collection.
+            generate: False: quoted from the documents.
             max_error: Instead of the setting; 1 holds no answer back.
         """
         settings, pipeline = self.settings, self.serving_pipeline()
@@ -371,7 +394,7 @@ class Application:
             questions,
             searcher=searcher or self.searcher,
             reader=self.passages,
-            generator=self.generator,
+            generator=self.generator if generate else None,
             embedder=self.asking_embedder(pipeline.embedder_spec) if pipeline else None,
             calibration=self.calibration(),
             options=AnswerOptions(
@@ -408,6 +431,94 @@ class Application:
         from tasks.integrations.matplotlib import MatplotlibPlotter
 
         return MatplotlibPlotter()
+
+    # --- access ---
+
+    @cached_property
+    def keys(self) -> DatabaseKeys:
+        """API keys."""
+        return DatabaseKeys(self.database)
+
+    @cached_property
+    def served(self) -> DatabaseServedLog:
+        """What the server did for whom."""
+        return DatabaseServedLog(self.database)
+
+    @cached_property
+    def tokens(self) -> TokenReader | None:
+        """The identity provider's tokens; None when none is configured.
+
+        Raises:
+            ConfigurationError: There is an issuer without an audience.
+        """
+        settings = self.settings
+        if settings.oidc_issuer is None:
+            return None
+        if not settings.oidc_audience:
+            raise ConfigurationError(
+                "EXPERTLOOP_OIDC_ISSUER is set without an audience: tokens made for any program would be accepted",
+                advice="set EXPERTLOOP_OIDC_AUDIENCE to what the issuer writes into tokens for expertloop",
+            )
+        from tasks.integrations.oidc import OidcTokens
+
+        return OidcTokens(
+            settings.oidc_issuer,
+            audience=settings.oidc_audience,
+            tenant=settings.tenant,
+            principal_claim=settings.oidc_principal_claim,
+            groups_claim=settings.oidc_groups_claim,
+        )
+
+    @cached_property
+    def pages(self) -> PageRenderer:
+        """Page images."""
+        from tasks.integrations.pdf_pages import PdfPages
+
+        return PdfPages()
+
+    def open_original(self, document: ReadableDocument) -> AbstractContextManager[Path]:
+        """The file that a document's text was read from, if it still is that file."""
+        folder = self.settings.home / "tmp" / "originals"
+        return open_original(document, self._origin(document), folder, max_bytes=self.settings.max_file_mb << 20)
+
+    def _origin(self, document: ReadableDocument) -> Source | None:
+        """The source of a document: one of sources.yaml, or the path or URL that an ingest was given."""
+        default = self.settings.tenant
+        if self.settings.sources.exists():
+            names = {(config.tenant or default, config.name) for config in self._source_configs}
+            if (document.tenant, document.source) in names:
+                return self.find_source(IngestRequest(source=document.source, tenant=document.tenant))
+        place = unescape_path(document.source)
+        if describe_path(place).name != document.source:
+            return None
+        return self.find_source(IngestRequest(url=place, tenant=document.tenant))
+
+    def prepare_serving(self) -> None:
+        """Load what the first answer needs: the embedder, the index, the generator where it runs in this process."""
+        pipeline = self.serving_pipeline()
+        spec = pipeline.embedder_spec if pipeline else self.current_pipeline().embedder_spec
+        self.embedder(spec).embed_queries(["ready"])
+        self.searcher.search([Question(text="ready", principals=frozenset(), tenant=self.settings.tenant)], limit=1)
+        if self.generator:
+            self.generator.count_tokens(["ready"])
+
+    def find_faults(self) -> list[str]:
+        """Why questions cannot be answered now; empty when they can.
+
+        Raises:
+            BackendUnavailable: The database or the index does not answer.
+        """
+        serving = self.serving_pipeline()
+        if serving is None:
+            return ["nothing is ingested yet"]
+        if self.index_is_empty(serving) and any(self.catalogue.list_live_chunk_ids(self.settings.tenant)):
+            return ["the index lost its rows"]
+        return []
+
+    def serving_collection(self) -> str | None:
+        """The name of the collection that searches read."""
+        pipeline = self.serving_pipeline()
+        return pipeline.collection.name if pipeline else None
 
     def prepare_models(self) -> None:
         """Build what the settings' models need in the cache, so that the first question does not wait for it."""

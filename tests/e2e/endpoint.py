@@ -129,3 +129,55 @@ def _embed(text: str, dimension: int) -> list[float]:
     for word in re.findall(r"\w+", text.lower()):
         vector[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) % dimension] += 1.0
     return vector
+
+
+@dataclass
+class ChatEndpoint:
+    """An OpenAI-compatible `/v1/chat/completions` that says one thing, when it is let.
+
+    Attributes:
+        reached: Set when somebody asks.
+        free: Nobody is answered before it is set.
+    """
+
+    address: str
+    reached: threading.Event = field(default_factory=threading.Event)
+    free: threading.Event = field(default_factory=threading.Event)
+
+    def use(self, shell: CommandLine) -> CommandLine:
+        """The shell with this endpoint as its generator."""
+        return shell.set(
+            EXPERTLOOP_GENERATOR="openai",
+            EXPERTLOOP_GENERATOR_URL=f"{self.address}/v1",
+            EXPERTLOOP_GENERATOR_MODEL="parrot",
+        )
+
+
+@contextmanager
+def chat_endpoint(says: str) -> Iterator[ChatEndpoint]:
+    """A running endpoint."""
+    endpoint = ChatEndpoint("")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            endpoint.reached.set()
+            endpoint.free.wait()
+            choice = {"index": 0, "message": {"role": "assistant", "content": says}, "finish_reason": "stop"}
+            content = json.dumps({"id": "1", "object": "chat.completion", "choices": [choice]}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with _serving(Handler) as address:
+        endpoint.address = address
+        try:
+            yield endpoint
+        finally:
+            endpoint.free.set()

@@ -1,4 +1,4 @@
-"""The `PassageReader` port: the join that makes a search show only what is live and readable at this moment."""
+"""`PassageReader` and `DocumentReader`: the join that makes us show only what is live and readable at this moment."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tasks.access_models import ReadableDocument
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.rows import chunk_from_row
 from tasks.integrations.database.schema import chunks, document_readers, documents, versions
 from tasks.models import Passage
+
+_DOCUMENT_FIELDS = ("document_id", "uri", "source", "tenant", "path", "state")
+_VERSION_FIELDS = ("title", "document_type", "language", "text", "content_hash", "modified")
 
 
 class DatabasePassages:
@@ -37,6 +41,36 @@ class DatabasePassages:
             sa.select(versions.c.text)
             .join(documents, documents.c.live_version_id == versions.c.version_id)
             .where(documents.c.document_id == document_id, *_readable(tenant, principals))
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def read_document(self, tenant: str, document_id: str, principals: frozenset[str]) -> ReadableDocument | None:
+        """The live document, or None where there is none that they may read."""
+        query = (
+            sa.select(
+                *(documents.c[name] for name in ("document_id", "uri", "source", "tenant", "path", "state")),
+                *(
+                    versions.c[name]
+                    for name in ("title", "document_type", "language", "text", "content_hash", "modified")
+                ),
+            )
+            .join(versions, versions.c.version_id == documents.c.live_version_id)
+            .where(documents.c.document_id == document_id, *_readable(tenant, principals))
+        )
+        for row in self._rows(query):
+            fields = dict(row)
+            return ReadableDocument(outdated=fields.pop("state") == "outdated", **fields)
+        return None
+
+    def find_page(self, tenant: str, document_id: str, principals: frozenset[str], offset: int) -> int | None:
+        """The page of the live text's character, counted from 1, where its format has pages and they may read it."""
+        query = (
+            sa.select(chunks.c.page)
+            .join(documents, documents.c.live_version_id == chunks.c.version_id)
+            .where(documents.c.document_id == document_id, chunks.c.start <= offset, *_readable(tenant, principals))
+            .order_by(chunks.c.start.desc())
+            .limit(1)
         )
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none()

@@ -6,6 +6,8 @@ run ─< listing                                  one ingest: every listed file 
 collection                                      one embedding space in the vector store
 cached_vector · lease                           what was embedded before · who works on what
 evaluation ─< evaluation_result                 one run over a question file: each question's answer and scores
+api_key                                         who may ask the server, as what
+audit · served_answer ─< feedback               what the server did for whom · what it answered · what they say of it
 """
 
 from __future__ import annotations
@@ -271,4 +273,59 @@ evaluation_results = sa.Table(
     _id("run_id", sa.ForeignKey("evaluations.run_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),  # of the question in its file, from 0
     sa.Column("result", sa.JSON, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", sa.String(16), primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("groups", sa.JSON, nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("secret_hash", sa.String(64), nullable=False),  # sha256; the secret itself is kept nowhere
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
+    sa.Index("ix_api_keys_tenant", "tenant"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    _id("audit_id", primary_key=True),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),  # answer | search | document
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("question_hash", sa.String(64)),
+    sa.Column("document_ids", sa.JSON, nullable=False),  # shown: cited, or listed as a source
+    sa.Column("mode", sa.String(16)),
+    sa.Column("reason", sa.Text),
+    sa.Index("ix_audit_at", "at"),
+    sa.Index("ix_audit_tenant_principal", "tenant", "principal"),
+)
+
+served_answers = sa.Table(
+    "served_answers",
+    metadata,
+    _id("answer_id", primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("principals", sa.JSON, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("answer", sa.JSON, nullable=False),
+    sa.Index("ix_served_answers_at", "at"),
+)
+
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    _id("answer_id", sa.ForeignKey("served_answers.answer_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("principal", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),  # good | wrong | corrected
+    sa.Column("text", sa.Text),
+    sa.Column("at", UtcDateTime, nullable=False),
 )

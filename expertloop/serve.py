@@ -1,0 +1,71 @@
+"""`expertloop serve`: the HTTP server as a process."""
+
+from __future__ import annotations
+
+import ipaddress
+import signal
+import socket
+from typing import Annotated
+
+import typer
+
+from expertloop.output import print_note
+from tasks.errors import ConfigurationError
+from tasks.settings import Settings
+from tasks.wiring import application
+
+BACKLOG = 2048
+
+
+def serve(
+    *,
+    host: Annotated[str, typer.Option("--host", help="where to listen; only this machine unless told")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one, which is named")] = 8000,
+) -> None:
+    """Answer questions over HTTP, for whoever has a key.
+
+    Example: expertloop serve --port 8000
+    """
+    import uvicorn
+
+    from expertloop.server.app import build_app
+    from expertloop.server.requests import prepare_access_log
+    from expertloop.server.services import collect
+
+    settings = Settings()
+    listener = _listen(host, port)
+    app = build_app(collect(application(settings)))
+    prepare_access_log()
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.stop_timeout_seconds,
+            backlog=BACKLOG,
+        )
+    )
+    # uvicorn sends itself the signal again when it has ended well: that is no failure, so the exit code stays 0.
+    # A signal that comes before it has begun ends it all the same.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
+    shown = f"[{host}]" if ":" in host else host
+    print_note(f"listening on http://{shown}:{listener.getsockname()[1]} (API: /docs)")
+    if not _is_loopback(listener):
+        print_note("others can reach it and nothing is encrypted: put a proxy with TLS in front")
+    server.run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket, taken before anything is loaded, so that a port in use is said at once."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: {error.strerror}", advice="choose another --host or --port"
+        ) from error
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback

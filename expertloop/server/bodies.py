@@ -1,0 +1,70 @@
+"""What callers send, and where endpoints find what they need."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from expertloop.server.services import Services
+from tasks.access_models import Verdict
+from tasks.models import SearchFilter
+
+
+def _clean(text: str) -> str:
+    """Text that every database and encoding takes: JSON can spell lone surrogates and NUL, they cannot."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+CleanText = Annotated[str, AfterValidator(_clean)]
+
+
+class Body(BaseModel):
+    """A body; unknown fields are faults, so that a misspelt filter does not pass for none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnswerBody(Body):
+    """A question."""
+
+    question: CleanText = Field(examples=["How long is the notice period?"])
+    filter: SearchFilter = Field(default=SearchFilter(), examples=[{"languages": ["en"], "types": ["pdf", "docx"]}])
+
+
+class SearchBody(Body):
+    """A search."""
+
+    question: CleanText = Field(examples=["notice period"])
+    k: int = Field(default=10, ge=1, le=100, description="how many passages")
+    filter: SearchFilter = Field(default=SearchFilter(), examples=[{"types": ["pdf"]}])
+
+
+class FeedbackBody(Body):
+    """A verdict on an answer."""
+
+    answer_id: CleanText = Field(max_length=64, description="the answer's `id`", examples=["6b3f7a0e-…"])
+    verdict: Verdict = Field(examples=["corrected"])
+    text: CleanText | None = Field(
+        default=None, max_length=20_000, description="the right answer, or what is wrong", examples=["It is six weeks."]
+    )
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _request_id(request: Request) -> str:
+    return str(request.state.request_id)
+
+
+ServicesOf = Annotated[Services, Depends(_services)]
+RequestId = Annotated[str, Depends(_request_id)]
+
+
+def note_question(request: Request, services: Services, question: str) -> None:
+    """Let the access log show the question, where the operator allows it."""
+    if services.made_of.settings.log_questions:
+        request.state.logged_question = question

@@ -1,0 +1,203 @@
+"""What the worker does with a batch: answer it, note for the audit what was shown, survive a generator that is down."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol
+
+from expertloop.server.metrics import Metrics
+from tasks.access_models import AuditEntry, Caller, ServedAnswer
+from tasks.errors import ProductError, RateLimited, TerminalError, TransientError
+from tasks.models import Answer, Hit, Question, derive_id, hash_text
+from tasks.ports import Searcher, ServedLog
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 10.0
+"""A generator that did not answer is not asked for so long; else every batch would wait for its time limit."""
+
+
+class AnswerQuestions(Protocol):
+    """`Application.answer_questions`."""
+
+    def __call__(self, questions: Sequence[Question], *, searcher: Searcher, generate: bool) -> list[Answer]:
+        """One answer a question; quoted from the documents when not `generate`."""
+
+
+class AnswerJob(NamedTuple):
+    """One question of one caller; `on_hits` is called from the worker's thread as soon as something is found."""
+
+    question: Question
+    caller: Caller
+    request_id: str
+    on_hits: Callable[[Sequence[Hit]], None] | None = None
+
+
+class SearchJob(NamedTuple):
+    """One search of one caller."""
+
+    question: Question
+    caller: Caller
+    request_id: str
+    limit: int
+
+
+def ask_as(caller: Caller, request_id: str, text: str) -> Question:
+    """The question as its caller asks it, under the id that the answer will have."""
+    answer_id = derive_id("served-answer", caller.tenant, caller.principal, request_id, hash_text(text))
+    return Question(id=answer_id, text=text, principals=caller.principals, tenant=caller.tenant)
+
+
+class AnswerWork:
+    """Answers a batch of jobs.
+
+    Args:
+        answer: Answers questions.
+        searcher: Finds passages.
+        log: Keeps what was shown to whom.
+        metrics: Counts.
+        fallback: Whether documents are quoted while the generator does not answer.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        answer: AnswerQuestions,
+        *,
+        searcher: Searcher,
+        log: ServedLog,
+        metrics: Metrics,
+        fallback: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._answer_questions = answer
+        self._searcher = searcher
+        self._log = log
+        self._metrics = metrics
+        self._fallback = fallback
+        self._clock = clock
+        self._ask_again_at = float("-inf")
+
+    def __call__(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
+        """One answer or error a job."""
+        searcher = _ReportingSearcher(self._searcher, jobs)
+        outcomes = self._try_together(jobs, searcher)
+        answered = [(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Answer)]
+        now = datetime.now(UTC)
+        self._log.record(
+            [_audit(job, answer, searcher.shown[job.question.id or ""], now) for job, answer in answered],
+            [_keep(job, answer, now) for job, answer in answered],
+        )
+        self._metrics.count_answers([answer for _, answer in answered])
+        return outcomes
+
+    def _try_together(self, jobs: Sequence[AnswerJob], searcher: Searcher) -> list[Answer | ProductError]:
+        """All in one call; where that is refused, one by one, so that nobody pays for a neighbour's question."""
+        try:
+            return [*self._answer([job.question for job in jobs], searcher)]
+        except TerminalError as error:
+            if len(jobs) == 1:
+                return [error]
+            return [outcome for job in jobs for outcome in self._try_together([job], searcher)]
+
+    def _answer(self, questions: Sequence[Question], searcher: Searcher) -> list[Answer]:
+        if self._clock() < self._ask_again_at:
+            return self._quote(questions, searcher)
+        try:
+            return self._answer_questions(questions, searcher=searcher, generate=True)
+        except TransientError as error:
+            if not self._fallback:
+                raise
+            # When it is the database or the index that is down, this fails, too.
+            answers = self._quote(questions, searcher)
+            wait = error.retry_after_seconds if isinstance(error, RateLimited) else 0.0
+            self._ask_again_at = self._clock() + max(PAUSE_SECONDS, wait)
+            self._metrics.generator_failures.inc()
+            logger.warning("generator does not answer, documents are quoted error=%s", error.message)
+            return answers
+
+    def _quote(self, questions: Sequence[Question], searcher: Searcher) -> list[Answer]:
+        answers = self._answer_questions(questions, searcher=searcher, generate=False)
+        return [
+            answer.model_copy(update={"versions": answer.versions | {"generator": "unavailable"}}) for answer in answers
+        ]
+
+
+class SearchWork:
+    """Searches for a batch of jobs.
+
+    Args:
+        searcher: Finds passages.
+        log: Keeps what was shown to whom.
+    """
+
+    def __init__(self, searcher: Searcher, *, log: ServedLog) -> None:
+        self._searcher = searcher
+        self._log = log
+
+    def __call__(self, jobs: Sequence[SearchJob]) -> list[list[Hit] | ProductError]:
+        """The hits of each job; those that want equally many are searched in one call."""
+        places: dict[int, list[int]] = defaultdict(list)
+        for place, job in enumerate(jobs):
+            places[job.limit].append(place)
+        found: dict[int, list[Hit]] = {}
+        for limit, those in places.items():
+            hits = self._searcher.search([jobs[place].question for place in those], limit=limit)
+            found.update(zip(those, hits, strict=True))
+        now = datetime.now(UTC)
+        self._log.record([_audit(job, None, _documents(found[place]), now) for place, job in enumerate(jobs)])
+        return [found[place] for place in range(len(jobs))]
+
+
+class _ReportingSearcher:
+    """Tells each job what was found, and remembers which documents that were."""
+
+    def __init__(self, searcher: Searcher, jobs: Sequence[AnswerJob]) -> None:
+        self._searcher = searcher
+        self._listeners: Mapping[str | None, Callable[[Sequence[Hit]], None]] = {
+            job.question.id: job.on_hits for job in jobs if job.on_hits
+        }
+        self.shown: dict[str, tuple[str, ...]] = defaultdict(tuple)
+
+    def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
+        """The hits, reported before they are returned."""
+        found = self._searcher.search(questions, limit=limit)
+        for question, hits in zip(questions, found, strict=True):
+            self.shown[question.id or ""] += _documents(hits)
+            if question.id in self._listeners:
+                self._listeners[question.id](hits)
+        return found
+
+
+def _documents(hits: Sequence[Hit]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(hit.passage.document_id for hit in hits))
+
+
+def _audit(job: AnswerJob | SearchJob, answer: Answer | None, document_ids: Sequence[str], at: datetime) -> AuditEntry:
+    return AuditEntry(
+        request_id=job.request_id,
+        action="answer" if answer else "search",
+        tenant=job.caller.tenant,
+        principal=job.caller.principal,
+        key_id=job.caller.key_id,
+        at=at,
+        question_hash=hash_text(job.question.text),
+        document_ids=tuple(sorted(set(document_ids))),
+        mode=answer.mode if answer else None,
+        reason=answer.reason if answer else None,
+    )
+
+
+def _keep(job: AnswerJob, answer: Answer, at: datetime) -> ServedAnswer:
+    return ServedAnswer(
+        answer_id=job.question.id or "",
+        tenant=job.caller.tenant,
+        principal=job.caller.principal,
+        principals=tuple(sorted(job.caller.principals)),
+        at=at,
+        answer=answer,
+    )
