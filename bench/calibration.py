@@ -4,10 +4,10 @@
         [--limit 150] [--picture calibration.png] [--write]
 
 Each set is ingested by the command line into a home of its own under --home. Every question is asked as it is, and
-every third again with its gold documents hidden from the search, which makes of it a near-topic question that no
-document answers: about one question in four has no answer. An answer is right when it cites a gold document and holds
-one of the known answers or its gold sentence; `enterprise` is judged by documents alone. Half of the documents is
-fitted on, the other half reported. With --write the result replaces tasks/answering/calibration.json.
+where its answers are known every third again with its gold documents hidden from the search: a near-topic question that
+no document answers, unless another one does. An answer is right when it holds a known answer or the gold sentence;
+`enterprise`, where a gold sentence is one of several, is judged by the cited document. What is reported of a document
+comes from weights fitted on others. With --write the result replaces tasks/answering/calibration.json.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Asked(NamedTuple):
     documents: frozenset[str]
     """Names of the gold documents without folder and extension; none for an unanswerable question."""
     answers: tuple[str, ...]
-    """Any of them is right."""
+    """Any of them is right; none are known of `enterprise`, and an unanswerable question has none."""
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     fit = fit_calibration([one for found in judged.values() for one in found], name="shipped")
     calibration = fit.calibration
     print(f"{describe_processor()}; generator {arguments.generator}")
-    print(f"fitted on {calibration.questions}, reported on {len(fit.right)}: {fit.right.mean():.3f} right")
+    print(f"{calibration.questions} answers, {fit.right.mean():.3f} right")
     print(f"expected calibration error {calibration.expected_error:.3f}")
     for max_error in (0.02, 0.05, 0.1, 0.2):
         point = next((p for p in calibration.curve if p.threshold >= choose_threshold(calibration, max_error)), None)
@@ -136,7 +136,7 @@ def _ask(app: Application, asked: Sequence[Asked], searcher: Searcher | None) ->
         used = searcher or _HidingSearcher(app.searcher, batch)
         answers = app.answer_questions([one.question for one in batch], searcher=used, max_error=1.0)
         for one, answer in zip(batch, answers, strict=True):
-            if answer.signals and (searcher is not None or one.documents):
+            if answer.signals and (searcher is not None or (one.documents and one.answers)):
                 document = next(iter(sorted(one.documents)), one.question.text)
                 yield Judged(answer.signals, _is_right(one, answer), document)
         print(".", end="", flush=True, file=sys.stderr)
@@ -158,11 +158,10 @@ class _HidingSearcher:
 
 
 def _is_right(one: Asked, answer: Answer) -> bool:
-    cited = {_name(citation.uri) for citation in answer.citations}
-    shown = f" {_fold(answer.text)} {' '.join(_fold(citation.quote) for citation in answer.citations)} "
-    return bool(cited & one.documents) and (
-        not one.answers or any(f" {_fold(known)} " in shown for known in one.answers if _fold(known))
-    )
+    if one.answers:
+        shown = f" {_fold(answer.text)} {' '.join(_fold(citation.quote) for citation in answer.citations)} "
+        return any(f" {_fold(known)} " in shown for known in one.answers if _fold(known))
+    return any(_name(citation.uri) in one.documents for citation in answer.citations)
 
 
 def _name(document: str) -> str:

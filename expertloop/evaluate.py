@@ -117,7 +117,6 @@ def _calibrate(app: Application, results: Any, report: Path | None) -> dict[str,
     return {
         "name": fit.calibration.name,
         "questions": fit.calibration.questions,
-        "reported_on": len(fit.right),
         "expected_calibration_error": fit.calibration.expected_error,
         "max_error": max_error,
         "threshold": threshold,

@@ -1,7 +1,8 @@
 """Fitting a calibration: signals of answered questions in, the probability that an answer is right out.
 
-Questions are split by document into two halves: weights are fitted on one, and what is reported (the curve, from which
-a threshold is chosen, and the expected calibration error) is measured on the other. Expected calibration error: Naeini,
+Questions are split by document into two halves. What is reported (the curve, from which a threshold is chosen, and the
+expected calibration error) is measured on each half with weights fitted on the other; the weights that are kept are
+then fitted on both. Expected calibration error: Naeini,
 Cooper and Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015, section 2.
 """
 
@@ -34,37 +35,36 @@ class Judged(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A calibration, and the half it is reported on."""
+    """A calibration, and what it is reported on."""
 
     calibration: Calibration
     confidences: NDArray[np.float64]
-    """[n]: of the reported half."""
+    """[n]: of each answer, by weights fitted on other documents."""
     right: NDArray[np.bool_]
-    """[n]: whether its answers are right."""
+    """[n]: whether the answers are right."""
 
 
 def fit_calibration(judged: Sequence[Judged], *, name: str) -> Fit:
-    """Weights from one half of the documents, the report from the other.
+    """Weights from all answers, the report from weights that did not see the documents they are measured on.
 
     Raises:
         DatasetRejected: Too few questions, or hardly any right or wrong ones, in one of the halves.
     """
-    halves: tuple[list[Judged], list[Judged]] = ([], [])
-    for one in judged:
-        halves[int(hash_text(one.document)[:8], 16) % 2].append(one)
-    for half in halves:
-        _check_half(half)
-    fitted, reported = halves
     names = sorted({signal for one in judged for signal in one.signals})
-    weights, bias = _fit_weights(_tabulate(fitted, names), _list_right(fitted))
-    confidences = 1 / (1 + np.exp(-(_tabulate(reported, names) @ weights + bias)))
-    right = _list_right(reported)
+    table, right = _tabulate(judged, names), np.array([one.right for one in judged], dtype=bool)
+    halves = np.array([int(hash_text(one.document)[:8], 16) % 2 for one in judged], dtype=int)
+    confidences = np.empty(len(judged))
+    for half in (0, 1):
+        inside = halves == half
+        _check_half(right[inside])
+        confidences[~inside] = _estimate(table[~inside], *_fit_weights(table[inside], right[inside]))
+    weights, bias = _fit_weights(table, right)
     calibration = Calibration(
         name=name,
         weights=dict(zip(names, weights.tolist(), strict=True)),
         bias=bias,
         curve=tuple(draw_curve(confidences, right)),
-        questions=len(fitted),
+        questions=len(judged),
         expected_error=measure_calibration_error(confidences, right),
         fitted_at=datetime.now(UTC),
     )
@@ -98,11 +98,11 @@ def measure_calibration_error(confidences: NDArray[np.float64], right: NDArray[n
     return float(error)
 
 
-def _check_half(half: Sequence[Judged]) -> None:
-    right = sum(one.right for one in half)
-    if len(half) * 2 < LEAST_QUESTIONS or min(right, len(half) - right) < LEAST_OF_EACH:
+def _check_half(right: NDArray[np.bool_]) -> None:
+    count, total = int(right.sum()), len(right)
+    if total * 2 < LEAST_QUESTIONS or min(count, total - count) < LEAST_OF_EACH:
         raise DatasetRejected(
-            f"half of the questions has {right} right and {len(half) - right} wrong answers; that tells no probability",
+            f"half of the questions has {count} right and {total - count} wrong answers; that tells no probability",
             advice=f"ask at least {LEAST_QUESTIONS} questions about several documents, some that no document answers",
         )
 
@@ -112,8 +112,10 @@ def _tabulate(judged: Sequence[Judged], names: Sequence[str]) -> NDArray[np.floa
     return np.array([[one.signals.get(name, 0.0) for name in names] for one in judged], dtype=np.float64)
 
 
-def _list_right(judged: Sequence[Judged]) -> NDArray[np.bool_]:
-    return np.array([one.right for one in judged], dtype=bool)
+def _estimate(table: NDArray[np.float64], weights: NDArray[np.float64], bias: float) -> NDArray[np.float64]:
+    """[n]: the probability of each row."""
+    probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-(table @ weights + bias)))
+    return probabilities
 
 
 def _fit_weights(table: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:

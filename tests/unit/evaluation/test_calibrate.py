@@ -33,10 +33,10 @@ def test_a_fitted_calibration_tells_right_from_wrong_on_documents_it_has_not_see
     assert abs(calibration.weights["told"]) > 5 * abs(calibration.weights["noise"])
     assert estimate_confidence({"told": 2.0}, calibration) > 0.85
     assert estimate_confidence({"told": -2.0}, calibration) < 0.15
-    assert calibration.questions + len(fit.right) == 900
+    assert (calibration.questions, len(fit.right)) == (900, 900)
 
 
-def test_the_threshold_keeps_the_wished_error_on_the_reported_half() -> None:
+def test_the_threshold_keeps_the_wished_error_on_answers_it_was_not_fitted_on() -> None:
     fit = fit_calibration(simulate_answers(900, seed=2), name="test")
     threshold = choose_threshold(fit.calibration, 0.1)
     given_answers = fit.confidences >= threshold
