@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     answer_passages: int = Field(default=3, ge=1, le=20, description="chunks shown to the generator")
     answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
 
-    max_error: float = Field(default=0.05, gt=0, le=1, description="wished share of wrong answers; 1: never hold back")
+    max_error: float = Field(default=0.1, gt=0, le=1, description="wished share of wrong answers; 1: never hold back")
     answer_outdated: bool = Field(default=True, description="answer, marked, from documents that cannot be read anew")
     keep_gaps: bool = Field(default=True, description="keep questions that got no answer, for `expertloop gaps`")
 

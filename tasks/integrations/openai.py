@@ -5,8 +5,10 @@ The server renders the chat template; whether it reads special tokens out of a d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -27,9 +29,24 @@ class _ResponseMessage(BaseModel):
     content: str | None = None
 
 
+class _TokenLogprob(BaseModel):
+    logprob: float
+
+
+class _Logprobs(BaseModel):
+    content: list[_TokenLogprob] | None = None
+
+
 class _Choice(BaseModel):
     message: _ResponseMessage
     finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """Over the tokens of the text; None where the server tells none."""
+        tokens = (self.logprobs.content if self.logprobs else None) or []
+        return math.fsum(token.logprob for token in tokens) / len(tokens) if tokens else None
 
 
 class _Usage(BaseModel):
@@ -68,6 +85,7 @@ class OpenAIGenerator:
         self._model = settings.generator_model
         self._context_tokens = context_tokens
         self._concurrency = concurrency
+        self._asks_logprobs = True
 
     @property
     def identity(self) -> str:
@@ -108,10 +126,7 @@ class OpenAIGenerator:
             "max_tokens": max_tokens,
             "temperature": 0,
         }
-        try:
-            answer = self._endpoint.post("chat/completions", body)
-        except ConfigurationError as error:
-            raise ConfigurationError(error.message, advice=_ADVICE) from error
+        answer = self._post(body)
         try:
             completion = _Completion.model_validate(answer)
         except ValidationError as error:
@@ -122,4 +137,22 @@ class OpenAIGenerator:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             finish="length" if choice.finish_reason == "length" else "stop",
+            mean_logprob=choice.mean_logprob,
         )
+
+    def _post(self, body: dict[str, Any]) -> Any:
+        """The server's answer; log-probabilities are asked for until a server takes requests without them alone."""
+        if self._asks_logprobs:
+            try:
+                return self._endpoint.post("chat/completions", {**body, "logprobs": True})
+            except ConfigurationError:
+                answer = self._post_plain(body)
+                self._asks_logprobs = False
+                return answer
+        return self._post_plain(body)
+
+    def _post_plain(self, body: dict[str, Any]) -> Any:
+        try:
+            return self._endpoint.post("chat/completions", body)
+        except ConfigurationError as error:
+            raise ConfigurationError(error.message, advice=_ADVICE) from error

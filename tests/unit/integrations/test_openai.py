@@ -95,6 +95,26 @@ def test_messages_go_out_as_they_are_and_the_completion_comes_back_with_its_toke
     assert request["key"] == f"Bearer {KEY}"
 
 
+def test_log_probabilities_are_averaged_where_the_server_tells_them() -> None:
+    told = completion("Hallo!")
+    told["choices"][0]["logprobs"] = {"content": [{"token": "Hallo", "logprob": -0.5}, {"token": "!", "logprob": -0.1}]}
+    with serving(answer(told)) as (url, requests):
+        (generation,) = generator(url).generate([PROMPT], max_tokens=9)
+    assert generation.mean_logprob == pytest.approx(-0.3)
+    assert requests[0]["logprobs"] is True
+
+
+def test_a_server_that_refuses_log_probabilities_is_asked_without_them_from_then_on() -> None:
+    def reply(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        (refuse(400) if "logprobs" in request else answer(completion("Hallo!")))(handler, request)
+
+    with serving(reply) as (url, requests):
+        asked = generator(url, concurrency=1)
+        texts = [asked.generate([PROMPT], max_tokens=9)[0].text for _ in range(2)]
+    assert texts == ["Hallo!", "Hallo!"]
+    assert ["logprobs" in request for request in requests] == [True, False, False]
+
+
 def test_a_cut_answer_says_so_and_missing_usage_and_content_are_no_faults() -> None:
     with serving(answer({"choices": [{"message": {"content": None}, "finish_reason": "length"}]})) as (url, _):
         (generation,) = generator(url).generate([PROMPT], max_tokens=9)
