@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import BIN, CommandLine, kill_group, wait_until
+from tests.e2e.command import BIN, CommandLine, Finished, kill_group, wait_until
 
 pytestmark = pytest.mark.server
 
@@ -58,21 +58,26 @@ def is_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
         return False
 
 
-def test_a_question_is_answered_through_the_endpoint_and_cited_from_the_document(
-    tmp_path: Path, endpoint: str, api_url: str
-) -> None:
-    (tmp_path / "documents").mkdir()
-    (tmp_path / "documents" / "leave.md").write_text(LEAVE)
-    shell = CommandLine(tmp_path).set(
+def ask(folder: Path, endpoint: str, api_url: str, *, model: Path) -> Finished:
+    """A document ingested, and a question about it asked of the model at the endpoint."""
+    (folder / "documents").mkdir()
+    (folder / "documents" / "leave.md").write_text(LEAVE)
+    shell = CommandLine(folder).set(
         PREFECT_API_URL=api_url,
         EXPERTLOOP_GENERATOR="openai",
         EXPERTLOOP_GENERATOR_URL=endpoint,
-        EXPERTLOOP_GENERATOR_MODEL=str(find_model()),
+        EXPERTLOOP_GENERATOR_MODEL=str(model),
         EXPERTLOOP_ANSWER_TOKENS="24",
         EXPERTLOOP_MAX_ERROR="1",
     )
     assert shell.run("ingest", "documents", "--json").code == 0
-    done = shell.run("ask", "How many days of annual leave do I get?", "--json")
+    return shell.run("ask", "How many days of annual leave do I get?", "--json")
+
+
+def test_a_question_is_answered_through_the_endpoint_and_cited_from_the_document(
+    tmp_path: Path, endpoint: str, api_url: str
+) -> None:
+    done = ask(tmp_path, endpoint, api_url, model=find_model())
     assert done.code == 0, done.errors
     answer = done.record
     assert answer["completion_tokens"] > 0
@@ -83,16 +88,7 @@ def test_a_question_is_answered_through_the_endpoint_and_cited_from_the_document
 def test_a_model_that_the_server_does_not_have_is_an_error_that_names_the_settings(
     tmp_path: Path, endpoint: str, api_url: str
 ) -> None:
-    (tmp_path / "documents").mkdir()
-    (tmp_path / "documents" / "leave.md").write_text(LEAVE)
-    shell = CommandLine(tmp_path).set(
-        PREFECT_API_URL=api_url,
-        EXPERTLOOP_GENERATOR="openai",
-        EXPERTLOOP_GENERATOR_URL=endpoint,
-        EXPERTLOOP_GENERATOR_MODEL=str(tmp_path / "nowhere"),
-    )
-    assert shell.run("ingest", "documents", "--json").code == 0
-    done = shell.run("ask", "How many days of annual leave do I get?", "--json")
+    done = ask(tmp_path, endpoint, api_url, model=tmp_path / "nowhere")
     assert done.code in (1, 4)
     assert done.out == ""
     assert len(done.said) == 2, done.errors
