@@ -20,7 +20,7 @@ HIT = {"rank", "score", "document_id", "chunk_id", "uri", "title", "page", "text
 CITATION = {"number", "document_id", "chunk_id", "uri", "title", "page", "quote", "start", "end", "outdated"}
 ANSWER = {
     *("question", "text", "citations", "abstained", "reason", "mode", "sources", "timings", "prompt_tokens"),
-    *("completion_tokens", "versions", "id"),
+    *("completion_tokens", "versions", "id", "confidence", "conflicting", "signals", "found"),
 }
 LEDGER = {
     *("source", "tenant", "run_id", "listed", "new", "changed", "renamed", "unchanged", "outdated", "quarantined"),
@@ -137,6 +137,18 @@ def test_ask_answers_with_citations_that_are_in_the_document(company: Company) -
     assert "six weeks" not in json.dumps(forbidden)
 
 
+def test_a_question_without_an_answer_is_a_gap_until_a_person_closes_it(company: Company) -> None:
+    for question in ("Who won the football world cup in 1990?", "who won the football world cup in 1990"):
+        answer = company.shell.run("ask", question, "--json").record
+        assert (answer["abstained"], answer["citations"], answer["mode"]) == (True, [], "none")
+        assert answer["reason"]
+    (gap,) = [one for one in company.shell.run("gaps", "--json").records if "football" in one["question"]]
+    assert gap["asked"] == 2
+    assert company.shell.run("gaps", "--close", gap["gap_id"]).code == 0
+    assert not [one for one in company.shell.run("gaps", "--json").records if "football" in one["question"]]
+    assert company.shell.run("gaps", "--close", gap["gap_id"]).code == 1
+
+
 def test_a_question_does_not_wait_for_prefect(company: Company) -> None:
     done = company.shell.set(PYTHONPROFILEIMPORTTIME="1").run("ask", "When does the canteen open?", "--json")
     imported = {line.rpartition("|")[2].strip() for line in done.errors.splitlines() if line.startswith("import time")}
@@ -147,7 +159,7 @@ def test_a_question_does_not_wait_for_prefect(company: Company) -> None:
 
 def test_status_and_doctor_print_json_only(company: Company) -> None:
     status = company.shell.run("status", "--json").record
-    assert set(status) == {"tenant", "sources", "serving", "building", "unread"}
+    assert set(status) == {"tenant", "sources", "gaps", "serving", "building", "unread"}
     assert status["sources"]["handbook"]["last_run"] == "done"
     findings = company.shell.run("doctor", "--json").records
     assert all(set(finding) == {"what", "state", "detail"} for finding in findings)
