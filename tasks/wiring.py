@@ -69,7 +69,7 @@ logger = logging.getLogger(__name__)
 PACKAGED_EMBEDDERS = ("default", "minilm", "use")
 FIRST_SHARES = {"en": 0.8}
 DEFAULT_FIRST_SHARE = 0.2
-"""How much MiniLM counts in a question's similarity, by its language; docs/decisions has the table."""
+"""How much MiniLM counts in a question's similarity, by its language; docs/decisions/0010 has the table."""
 
 
 _applications: dict[Settings, Application] = {}
