@@ -146,14 +146,21 @@ def _batches(
         raise typer.BadParameter("give one QUESTION, or --questions FILE")
     principals = {EVERYONE, *(as_groups or ())}
     if file is None:
-        asked = Question(text=question or "", principals=frozenset(principals), tenant=app.settings.tenant)
-        yield [asked.model_copy(update={"filter": narrowed})]
+        readers = frozenset(principals)
+        yield [Question(text=question or "", principals=readers, tenant=app.settings.tenant, filter=narrowed)]
         return
     batch: list[Question] = []
     for line in read_questions(file):
         readers = frozenset(principals | set(line.groups))
-        asked = Question(text=line.question, principals=readers, tenant=app.settings.tenant, filter=narrowed)
-        batch.append(asked.model_copy(update={"id": str(line.id)}))
+        batch.append(
+            Question(
+                id=str(line.id),
+                text=line.question,
+                principals=readers,
+                tenant=app.settings.tenant,
+                filter=narrowed,
+            )
+        )
         if len(batch) == BATCH:
             yield batch
             batch = []

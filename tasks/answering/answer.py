@@ -38,7 +38,7 @@ class AnswerOptions(Noun):
     passages: int = Field(default=3, ge=1, description="passages shown to the generator")
     context_tokens: int = Field(default=1024, ge=64, description="most tokens of passages shown to the generator")
     max_tokens: int = Field(default=96, ge=1, description="longest generated answer, in the generator's tokens")
-    max_error: float = Field(default=0.05, gt=0, le=1, description="wished share of wrong answers among those given")
+    max_error: float = Field(default=0.1, gt=0, le=1, description="wished share of wrong answers among those given")
     outdated: bool = Field(default=True, description="whether documents may answer whose newer content is unreadable")
 
 

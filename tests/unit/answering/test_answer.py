@@ -234,7 +234,9 @@ def test_a_text_that_changed_under_the_answer_is_not_cited() -> None:
     document_id = world.leave[0].document_id
     stored = world.reader.documents[document_id]
     world.reader.documents[document_id] = stored._replace(text="X" + stored.text)
-    world.check(world.ask(HOW_MANY, FakeGenerator("You get 30 days of annual leave [1].")))
+    answer = world.ask(HOW_MANY, FakeGenerator("You get 30 days of annual leave [1]."))
+    world.check(answer)
+    assert document_id not in {citation.document_id for citation in answer.citations}
 
 
 def test_an_outdated_document_is_marked_in_its_citation() -> None:
