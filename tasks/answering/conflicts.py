@@ -30,8 +30,14 @@ _DATE = re.compile(
 def find_conflicting(lead: Quotable, others: Sequence[Quotable], stems: Stems) -> list[Quotable]:
     """Those of the others, in their order, that say of the same another amount and stand in another document."""
     foreign = [one for one in others if one.passage.document_id != lead.passage.document_id]
-    first, *rest = read_shown([lead, *foreign], stems).evidence
+    first, *rest = read_shown([lead, *_keep_alike(lead, foreign, stems)], stems).evidence
     return [one.quotable for one in rest if _is_about_same(first, one) and _differs(first, one)]
+
+
+def _keep_alike(lead: Quotable, others: Sequence[Quotable], stems: Stems) -> list[Quotable]:
+    """Those worth reading closely, which costs fifty times as much: most sentences are of something else."""
+    topics = frozenset(stems.find_topics(lead.quote))
+    return [one for one in others if _share_topics(topics, frozenset(stems.find_topics(one.quote)))]
 
 
 def sort_newest_first(quotables: Sequence[Quotable]) -> list[Quotable]:
@@ -61,14 +67,16 @@ def _read_dates(text: str) -> Iterator[date]:
 
 def _is_about_same(one: Evidence, other: Evidence) -> bool:
     """Whether both speak of the same thing at a comparable place; a code or a name that one has alone says no."""
-    shared = one.said.topics & other.said.topics
     return (
-        len(shared) >= _LEAST_SHARED_TOPICS
-        and _overlap(one.said.topics, other.said.topics) >= _LEAST_OVERLAP
+        _share_topics(one.said.topics, other.said.topics)
         and _overlap(one.place.topics, other.place.topics) >= _LEAST_PLACE_OVERLAP
         and one.said.names == other.said.names
         and _codes(one) == _codes(other)
     )
+
+
+def _share_topics(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= _LEAST_SHARED_TOPICS and _overlap(one, other) >= _LEAST_OVERLAP
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:

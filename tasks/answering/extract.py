@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tasks.answering.context import Quotable
 from tasks.answering.quantities import find_quantities
 from tasks.answering.sentences import is_row
-from tasks.answering.words import Stems, cut_pieces
+from tasks.answering.words import Stems
 from tasks.models import Chunk, Hit
 from tasks.ports import Embedder
 
@@ -114,12 +114,13 @@ def measure_quotables(question: str, quotables: Sequence[Quotable], stems: Stems
     words = [set(stems.find(one.quote)) for one in quotables]
     placed = [found | set(stems.find(one.place)) for one, found in zip(quotables, words, strict=True)]
     rarity = _measure_rarity(wanted, placed)
-    pieces = cut_pieces(wanted)
+    pieces = stems.find_pieces(question)
+    pieces_held = [stems.find_pieces(one.quote) | stems.find_pieces(one.place) for one in quotables]
     asks_quantity = bool(_ASKS_QUANTITY.search(question.casefold()))
     columns = [
         [_cover(rarity, found) for found in words],
         [_cover(rarity, found) for found in placed],
-        [len(pieces & cut_pieces(found)) / max(1, len(pieces)) for found in placed],
+        [len(pieces & held) / max(1, len(pieces)) for held in pieces_held],
         [one.score for one in quotables],
         [float(asks_quantity and bool(find_quantities(one.quote))) for one in quotables],
         [1 / (1 + len(found)) for found in words],

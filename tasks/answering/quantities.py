@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from tasks.answering.units import MONTHS, MULTIPLIERS, NUMBER_WORDS, RATES, UNITS, WEEKDAYS, Unit, find_unit
@@ -95,6 +96,7 @@ class _Number(NamedTuple):
     """ "label", "former" or nothing."""
 
 
+@lru_cache(maxsize=8192)
 def find_quantities(text: str) -> frozenset[Quantity]:
     """Every number, number word, date, time and code in a text; unit "" where none of the known ones is near."""
     found: list[Quantity] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 CELL_BORDER = " | "
@@ -45,14 +46,15 @@ class Span(NamedTuple):
     end: int
 
 
-def split_sentences(text: str) -> list[Span]:
+@lru_cache(maxsize=4096)
+def split_sentences(text: str) -> tuple[Span, ...]:
     """The sentences, list items and table rows of a text, in order, without overlap, none of them blank.
 
     Bullets, spaces and line ends around them belong to none. A line that merely wraps is no end; a table's row is one
-    sentence.
+    sentence. Remembered: the passages of one question are those of the next.
     """
     spans = (span for line in _split_lines(text) for span in _split_line(text, line))
-    return [trimmed for span in spans if (trimmed := _trim(text, span)).start < trimmed.end]
+    return tuple(trimmed for span in spans if (trimmed := _trim(text, span)).start < trimmed.end)
 
 
 def is_row(sentence: str) -> bool:

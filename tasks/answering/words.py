@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from threading import Lock
 from typing import NamedTuple
 
 import Stemmer
@@ -44,7 +46,11 @@ _DENYING_CLAUSES = _read_list(
 _DENYING_WORDS = _read_list("no non without kein keine keinem keinen keiner keines keinerlei ohne")
 _PIECE = 4
 _DIGIT = re.compile(r"\d")
-_STEMMERS = {"en": "english", "de": "german"}
+_ALL_STOP_WORDS = _STOP_WORDS["de"] | _STOP_WORDS["en"]
+_STEMMERS = {"en": Stemmer.Stemmer("english"), "de": Stemmer.Stemmer("german")}
+_STEMMING = Lock()  # a stemmer has a memory of its own, which threads must not share
+_MOST_REMEMBERED = 30_000
+"""Sentences whose stems are remembered, about 30 MB: questions meet the same sentences again and again."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _FOLDED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
@@ -73,7 +79,7 @@ def _is_denying(word: str) -> bool:
 
 
 class Stems:
-    """Content words of one language as stems; one object a thread, stemmers are not shared.
+    """Content words of one language as stems.
 
     Args:
         language: ISO 639-1; anything but German is stemmed as English.
@@ -81,17 +87,40 @@ class Stems:
 
     def __init__(self, language: str) -> None:
         self.language = "de" if language == "de" else "en"
-        self._stop_words = _STOP_WORDS["de"] | _STOP_WORDS["en"]
-        self._stemmer = Stemmer.Stemmer(_STEMMERS.get(language, "english"))
 
     def find(self, text: str) -> list[str]:
         """Stems of the content words in order; numbers are words, umlauts equal ae, oe and ue."""
-        words = [word for word in _split_words(text) if word not in self._stop_words]
-        return [stem.translate(_FOLDED) for stem in self._stemmer.stemWords(words)]
+        return list(_find_stems(self.language, text))
+
+    def find_pieces(self, text: str) -> frozenset[str]:
+        """The pieces of its stems (`cut_pieces`)."""
+        return _find_pieces(self.language, text)
 
     def find_topics(self, text: str) -> list[str]:
         """As `find`, without negations, numbers, dates and units: those are compared by themselves."""
-        return self.find(" ".join(word for word in _split_words(text) if not _is_compared(word)))
+        return list(_find_topics(self.language, text))
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _find_stems(language: str, text: str) -> tuple[str, ...]:
+    return _stem(language, _split_words(text))
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _find_pieces(language: str, text: str) -> frozenset[str]:
+    return cut_pieces(_find_stems(language, text))
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _find_topics(language: str, text: str) -> tuple[str, ...]:
+    return _stem(language, [word for word in _split_words(text) if not _is_compared(word)])
+
+
+def _stem(language: str, words: Iterable[str]) -> tuple[str, ...]:
+    content = [word for word in words if word not in _ALL_STOP_WORDS]
+    with _STEMMING:
+        stems = _STEMMERS[language].stemWords(content)
+    return tuple(stem.translate(_FOLDED) for stem in stems)
 
 
 def is_stop_word(word: str) -> bool:

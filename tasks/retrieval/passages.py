@@ -18,7 +18,7 @@ _WORD = re.compile(r"[^\W_]+")
 _LIST_NUMBER = re.compile(r"(?m)^\W*\d+\s*[.)]")
 _SHINGLE_WORDS = 3
 
-_MOST_COMPARED_CHARACTERS = 300_000
+_MOST_COMPARED_CHARACTERS = 100_000
 """A longer document is compared by its found chunk alone: a search must not read whole books."""
 
 
@@ -75,14 +75,13 @@ class Gathering:
         self._read_text = read_text
         self._groups: list[_Group] = []
         self._said: dict[str, frozenset[int]] = {}
-        """What each shown document says, all of it: another format's chunks begin and end elsewhere."""
+        """What a shown document says, all of it: another format's chunks begin and end elsewhere."""
         self._texts: dict[str, str | None] = {}
 
     def add(self, ranked: Ranked) -> bool:
         """Take one more chunk; False when it would need a passage beyond the limit."""
         passage = ranked.passage
-        shingles = read_shingles(passage.chunk.text)
-        twin = self._find_twin(passage, shingles)
+        twin = self._find_twin(passage)
         if twin is not None:
             if passage.document_id not in twin.duplicates:
                 twin.duplicates.append(passage.document_id)
@@ -91,8 +90,6 @@ class Gathering:
             if len(self._groups) == self._limit:
                 return False
             self._groups.append(_Group(ranked, [passage.chunk]))
-        if passage.document_id not in self._said:
-            self._said[passage.document_id] = hash_shingles(self._text_to_compare(passage))
         return True
 
     def finish(self) -> list[Hit]:
@@ -109,19 +106,25 @@ class Gathering:
             for rank, group in enumerate(self._groups, start=1)
         ]
 
-    def _find_twin(self, passage: Passage, shingles: frozenset[int]) -> _Group | None:
+    def _find_twin(self, passage: Passage) -> _Group | None:
         """The best passage of another document of this name that says all of this somewhere, if there is one.
 
         One other number or word makes another text: of a price list and its older version both must be shown. And two
         documents that share a paragraph are two documents: someone may look for either.
         """
+        shingles = read_shingles(passage.chunk.text)
         for group in self._groups:
             shown = group.best.passage
-            if shown.document_id == passage.document_id or not shingles <= self._said[shown.document_id]:
+            if shown.document_id == passage.document_id or list_names(shown).isdisjoint(list_names(passage)):
                 continue
-            if shingles and not list_names(shown).isdisjoint(list_names(passage)):
+            if shingles and shingles <= self._read_said(shown):
                 return group
         return None
+
+    def _read_said(self, shown: Passage) -> frozenset[int]:
+        if shown.document_id not in self._said:
+            self._said[shown.document_id] = read_document_shingles(self._text_to_compare(shown))
+        return self._said[shown.document_id]
 
     def _join_neighbour(self, passage: Passage) -> bool:
         chunk = passage.chunk
@@ -192,7 +195,12 @@ def list_names(passage: Passage) -> frozenset[str]:
 
     Not its title: two documents that somebody keeps under two names are two, and one of them may be asked for.
     """
-    return frozenset([PurePosixPath(urlsplit(passage.uri).path).stem.casefold(), passage.content_hash])
+    return frozenset([_read_stem(passage.uri), passage.content_hash])
+
+
+@lru_cache(maxsize=8192)
+def _read_stem(uri: str) -> str:
+    return PurePosixPath(urlsplit(uri).path).stem.casefold()
 
 
 def list_words(text: str) -> list[str]:
@@ -214,4 +222,10 @@ def hash_shingles(text: str) -> frozenset[int]:
 @lru_cache(maxsize=8192)
 def read_shingles(text: str) -> frozenset[int]:
     """The same of a chunk, remembered: one search looks at hundreds of them, the next at many of them again."""
+    return hash_shingles(text)
+
+
+@lru_cache(maxsize=64)
+def read_document_shingles(text: str) -> frozenset[int]:
+    """The same of whole documents, of which fewer are remembered: the longest compared one takes about 2 MB."""
     return hash_shingles(text)

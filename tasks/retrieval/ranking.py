@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean, pstdev
+from math import sqrt
+from statistics import fmean
 from typing import NamedTuple
 
 from tasks.language import UNDETERMINED
@@ -123,10 +124,13 @@ def _indexed_length(passage: Passage) -> int:
 
 def _standardise(scores: Mapping[str, float]) -> dict[str, float]:
     """Distance from the worst, in standard deviations; where all are equal, all are 1."""
-    deviation = pstdev(scores.values()) if scores else 0.0
-    if deviation == 0:
+    if not scores:
+        return {}
+    lowest, mean = min(scores.values()), fmean(scores.values())
+    # statistics.pstdev computes in fractions, which takes thirty times as long.
+    deviation = sqrt(fmean((score - mean) ** 2 for score in scores.values()))
+    if deviation == 0 or lowest == max(scores.values()):  # rounding makes a deviation of equal scores
         return dict.fromkeys(scores, 1.0)
-    lowest = min(scores.values())
     return {key: (score - lowest) / deviation for key, score in scores.items()}
 
 

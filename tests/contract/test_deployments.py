@@ -28,6 +28,8 @@ from tasks.errors import (
 )
 from tasks.retries import RETRIES, touches_backends
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
 

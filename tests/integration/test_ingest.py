@@ -248,6 +248,27 @@ def test_withdrawn_readers_lose_a_document_and_granted_ones_find_it(world: World
     assert world.found_in_index({EVERYONE}) == set()
 
 
+def test_a_passage_that_was_shown_before_is_shown_as_it_is_now(world: World) -> None:
+    fill(world, 1)
+    world.ingest()
+
+    def read() -> list[tuple[str, str, bool]]:
+        passages = world.passages.read_passages("default", sorted(world.live_chunks()), ALL).values()
+        return [(passage.uri, passage.chunk.text, passage.outdated) for passage in passages]
+
+    ((uri, text, outdated),) = read()
+    assert not outdated
+    good, world.source.files["doc0.txt"] = world.source.files["doc0.txt"], b"BROKEN"
+    world.ingest()
+    assert read() == [(uri, text, True)]
+    world.source.files["doc0.txt"] = good
+    world.ingest()
+    assert read() == [(uri, text, False)]
+    world.source.groups["doc0.txt"] = ("hr",)
+    world.ingest()
+    assert read() == []
+
+
 def test_another_embedder_fills_a_second_collection_and_takes_over_in_one_commit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from cachetools import LRUCache
 
 from tasks.access_models import ReadableDocument
 from tasks.integrations.database.engine import Database
@@ -13,27 +15,46 @@ from tasks.integrations.database.rows import chunk_from_row
 from tasks.integrations.database.schema import chunks, document_readers, documents, versions
 from tasks.models import Passage
 
-_DOCUMENT_FIELDS = ("document_id", "uri", "source", "tenant", "path", "state")
-_VERSION_FIELDS = ("title", "document_type", "language", "text", "content_hash", "modified")
+_VERSION_FIELDS = ("document_id", "content_hash", "title", "document_type", "modified")
+
+
+class _Seen(NamedTuple):
+    """A chunk and everything about its passage that can change; two equal ones are the same passage."""
+
+    chunk_id: str
+    uri: str
+    source: str
+    state: str
+
+
+_MOST_REMEMBERED = 30_000
+"""Passages, about 3 kB each: a search looks at hundreds, and the next one at many of them again."""
 
 
 class DatabasePassages:
-    """Reads passages of live versions; what the asker may not read does not exist."""
+    """Reads passages of live versions; what the asker may not read does not exist.
 
-    def __init__(self, database: Database) -> None:
+    What is live, who may read it and where it lies is asked of the database each time. What a chunk says is not: its id
+    is derived from its document's content and the pipeline, so that another text would have another id.
+    """
+
+    def __init__(self, database: Database, *, most: int = _MOST_REMEMBERED) -> None:
         self._database = database
+        self._remembered: LRUCache[_Seen, Passage] = LRUCache(most)
+        self._lock = Lock()
 
     def read_passages(self, tenant: str, chunk_ids: Sequence[str], principals: frozenset[str]) -> dict[str, Passage]:
         """The passages of live versions that one of the principals may read, by chunk_id; all others are left out."""
-        query = _visible(tenant, principals).where(chunks.c.chunk_id.in_(chunk_ids))
-        return {row["chunk_id"]: _passage(row) for row in self._rows(query)}
+        return {
+            passage.chunk_id: passage for passage in self._read(tenant, principals, chunks.c.chunk_id.in_(chunk_ids))
+        }
 
     def read_neighbours(
         self, tenant: str, version_id: str, positions: Sequence[int], principals: frozenset[str]
     ) -> dict[int, Passage]:
         """Passages of one live version by position, under the same conditions."""
-        query = _visible(tenant, principals).where(chunks.c.version_id == version_id, chunks.c.position.in_(positions))
-        return {row["position"]: _passage(row) for row in self._rows(query)}
+        wanted = sa.and_(chunks.c.version_id == version_id, chunks.c.position.in_(positions))
+        return {passage.chunk.position: passage for passage in self._read(tenant, principals, wanted)}
 
     def read_text(self, tenant: str, document_id: str, principals: frozenset[str]) -> str | None:
         """The text of the live version, or None where there is none that they may read."""
@@ -75,27 +96,39 @@ class DatabasePassages:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none()
 
+    def _read(self, tenant: str, principals: frozenset[str], wanted: sa.ColumnElement[bool]) -> list[Passage]:
+        with self._database.read() as connection:
+            visible = [_Seen(*row) for row in connection.execute(_visible(tenant, principals).where(wanted))]
+        with self._lock:
+            known = {seen: self._remembered[seen] for seen in visible if seen in self._remembered}
+        missing = {seen.chunk_id: seen for seen in visible if seen not in known}
+        if missing:
+            made = {missing[row["chunk_id"]]: row for row in self._rows(_content(missing))}
+            known |= {seen: _passage(seen, row) for seen, row in made.items()}
+            with self._lock:
+                self._remembered.update((seen, known[seen]) for seen in made)
+        # A version swept between the two queries has no chunks any more, and is not live.
+        return [known[seen] for seen in visible if seen in known]
+
     def _rows(self, query: sa.Select[Any]) -> Iterable[Any]:
         with self._database.read() as connection:
             return connection.execute(query).mappings().all()
 
 
 def _visible(tenant: str, principals: frozenset[str]) -> sa.Select[Any]:
+    """A `_Seen` for each chunk of a live version that one of the principals may read."""
     return (
-        sa.select(
-            chunks,
-            versions.c.document_id,
-            versions.c.content_hash,
-            versions.c.title,
-            versions.c.document_type,
-            versions.c.modified,
-            documents.c.uri,
-            documents.c.source,
-            documents.c.state,
-        )
-        .join(versions, versions.c.version_id == chunks.c.version_id)
-        .join(documents, documents.c.live_version_id == versions.c.version_id)
+        sa.select(chunks.c.chunk_id, documents.c.uri, documents.c.source, documents.c.state)
+        .join(documents, documents.c.live_version_id == chunks.c.version_id)
         .where(*_readable(tenant, principals))
+    )
+
+
+def _content(chunk_ids: Iterable[str]) -> sa.Select[Any]:
+    return (
+        sa.select(chunks, *(versions.c[name] for name in _VERSION_FIELDS))
+        .join(versions, versions.c.version_id == chunks.c.version_id)
+        .where(chunks.c.chunk_id.in_(list(chunk_ids)))
     )
 
 
@@ -107,17 +140,13 @@ def _readable(tenant: str, principals: frozenset[str]) -> tuple[sa.ColumnElement
     return documents.c.tenant == tenant, readable
 
 
-def _passage(row: Any) -> Passage:
+def _passage(seen: _Seen, row: Mapping[str, Any]) -> Passage:
     return Passage(
-        chunk_id=row["chunk_id"],
-        document_id=row["document_id"],
+        chunk_id=seen.chunk_id,
         version_id=row["version_id"],
-        content_hash=row["content_hash"],
-        uri=row["uri"],
-        title=row["title"],
-        source=row["source"],
-        document_type=row["document_type"],
-        modified=row["modified"],
-        outdated=row["state"] == "outdated",
-        chunk=chunk_from_row(dict(row)),
+        **{name: row[name] for name in _VERSION_FIELDS},
+        uri=seen.uri,
+        source=seen.source,
+        outdated=seen.state == "outdated",
+        chunk=chunk_from_row(row),
     )

@@ -23,6 +23,8 @@ from tasks.integrations.sentence_transformers import SentenceTransformersEmbedde
 from tasks.integrations.universal_encoder import load_use
 from tasks.ports import Vectors
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "The pump must be drained before the seal is replaced; wear gloves, goggles and the blue apron at all times.",
     "Die Pumpe ist vor dem Tausch der Dichtung zu entleeren; Handschuhe, Schutzbrille und Schürze sind zu tragen.",

@@ -11,6 +11,8 @@ from tasks.errors import ConfigurationError
 from tasks.integrations.minilm_encoder import model_folder
 from tasks.integrations.sentence_transformers import SentenceTransformersEmbedder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def embedder() -> SentenceTransformersEmbedder:

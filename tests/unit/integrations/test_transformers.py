@@ -17,6 +17,8 @@ from tasks.integrations.transformers import TransformersGenerator
 from tasks.models import Message
 from tasks.settings import default_cache
 
+pytestmark = pytest.mark.slow
+
 CONTROL = ["<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
 PHI_TEMPLATE = (
     "{% for message in messages %}<|{{ message.role }}|>\n{{ message.content | trim }}<|end|>\n{% endfor %}"

@@ -33,6 +33,8 @@ from tests.fakes.hostile_files import (
     write_zip_bomb,
 )
 
+pytestmark = pytest.mark.slow
+
 Builder = Callable[[Path], object]
 
 

@@ -18,6 +18,8 @@ from tasks.integrations.unstructured.limits import restrict_worker
 from tasks.integrations.unstructured.pool import run_jobs
 from tests.fakes.bad_jobs import run_job
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[3]
 Job = tuple[str, object]
 
