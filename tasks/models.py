@@ -283,6 +283,10 @@ class SearchFilter(Noun):
     modified_before: datetime | None = None
 
 
+Trust = Literal["high", "normal", "low"]
+"""How far a source's documents are believed; sources.yaml says it, and the next ingest makes it hold."""
+
+
 class Passage(Noun):
     """A chunk as the database knows it, joined with its document: the only thing a search shows."""
 
@@ -296,6 +300,7 @@ class Passage(Noun):
     document_type: str
     modified: datetime | None
     outdated: bool
+    trust: Trust = "normal"
     chunk: Chunk
 
 
@@ -353,6 +358,7 @@ class Citation(Noun):
     start: int
     end: int
     outdated: bool = False
+    trust: Trust = Field(default="normal", description="how far its source is believed")
 
 
 class Timings(Noun):
@@ -388,6 +394,7 @@ class Answer(Noun):
     conflicting: bool = Field(default=False, description="cited documents contradict each other; the newer is first")
     mode: Literal["generated", "extractive", "none"] = "none"
     sources: tuple[str, ...] = Field(default=(), description="uris of what was found, best first, also when abstained")
+    suspicious: tuple[str, ...] = Field(default=(), description="uris of found passages that give orders to a machine")
     found: tuple[Citation, ...] = Field(default=(), description="what would have been cited, when it was held back")
     timings: Timings = Timings()
     prompt_tokens: int = 0

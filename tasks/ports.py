@@ -41,6 +41,7 @@ from tasks.models import (
     Question,
     Run,
     SearchFilter,
+    Trust,
 )
 
 Vectors = NDArray[np.float32]
@@ -57,6 +58,10 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """Unique within a tenant; part of every document_id."""
+
+    @property
+    def trust(self) -> Trust:
+        """How far its documents are believed."""
 
     def list_documents(self) -> Iterator[ListedDocument]:
         """Stream the listing, in any order, never holding all of it.

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
 
     max_error: float = Field(default=0.1, gt=0, le=1, description="wished share of wrong answers; 1: never hold back")
+    hold_suspicious: bool = Field(default=True, description="leave out passages that give orders to a machine")
     answer_outdated: bool = Field(default=True, description="answer, marked, from documents that cannot be read anew")
     keep_gaps: bool = Field(default=True, description="keep questions that got no answer, for `expertloop gaps`")
 

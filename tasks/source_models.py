@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from tasks.models import EVERYONE, Noun
+from tasks.models import EVERYONE, Noun, Trust
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _REFERENCE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -142,6 +142,7 @@ class SourceBase(Noun):
     tenant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="default: the setting")
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$", description="hint, ISO 639-1")
     groups: Groups = Field(default=(EVERYONE,), description="who reads what nothing nearer speaks of")
+    trust: Trust = Field(default="normal", description="how far its documents are believed")
     url: str = Field(min_length=1, repr=False, description="${NAME} is replaced by an environment variable")
 
 

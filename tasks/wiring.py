@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 from tasks.access_models import ReadableDocument
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.answering.confidence import read_shipped
+from tasks.answering.trust import TrustedFirst
 from tasks.documents.chunk import CHUNKER_VERSION, embedded_text
 from tasks.documents.originals import open_original
 from tasks.documents.sources import describe_path, load_sources
@@ -392,7 +393,7 @@ class Application:
         settings, pipeline = self.settings, self.serving_pipeline()
         answers = answer_questions(
             questions,
-            searcher=searcher or self.searcher,
+            searcher=TrustedFirst(searcher or self.searcher, list_believed=self.passages.list_believed_sources),
             reader=self.passages,
             generator=self.generator if generate else None,
             embedder=self.asking_embedder(pipeline.embedder_spec) if pipeline else None,
@@ -401,6 +402,7 @@ class Application:
                 passages=settings.answer_passages,
                 max_tokens=settings.answer_tokens,
                 max_error=max_error if max_error is not None else settings.max_error,
+                hold_suspicious=settings.hold_suspicious,
                 outdated=settings.answer_outdated,
             ),
         )

@@ -21,7 +21,7 @@ from tasks.answering.context import Quotable
 from tasks.answering.draft import ContextLimits, Draft, draft_answer, find_passages, generate_texts
 from tasks.answering.extract import choose_quotes
 from tasks.answering.support import find_support, read_evidence
-from tasks.models import EVERYONE, Answer, Calibration, Generation, Noun, Question, Silence, Timings
+from tasks.models import EVERYONE, Answer, Calibration, Generation, Hit, Noun, Question, Silence, Timings
 from tasks.ports import Embedder, Generator, PassageReader, Searcher
 from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage
 
@@ -39,6 +39,7 @@ class AnswerOptions(Noun):
     context_tokens: int = Field(default=1024, ge=64, description="most tokens of passages shown to the generator")
     max_tokens: int = Field(default=96, ge=1, description="longest generated answer, in the generator's tokens")
     max_error: float = Field(default=0.1, gt=0, le=1, description="wished share of wrong answers among those given")
+    hold_suspicious: bool = Field(default=True, description="leave out passages that give orders to a machine")
     outdated: bool = Field(default=True, description="whether documents may answer whose newer content is unreadable")
 
 
@@ -77,7 +78,7 @@ def answer_questions(
         ConfigurationError: The generator cannot be loaded or refuses the request.
     """
     options = options or AnswerOptions()
-    limits = ContextLimits(options.passages, options.context_tokens, options.max_tokens)
+    limits = ContextLimits(options.passages, options.context_tokens, options.max_tokens, options.hold_suspicious)
     started = time.perf_counter()
     found = find_passages(questions, searcher, limit=options.search_limit)
     searched = time.perf_counter()
@@ -115,7 +116,8 @@ def _finish(
         question=draft.question.text,
         text=REFUSAL[draft.language],
         id=draft.question.id,
-        sources=tuple(dict.fromkeys(hit.passage.uri for hit in draft.hits)),
+        sources=_list_uris([*draft.hits, *draft.suspicious]),
+        suspicious=_list_uris(draft.suspicious),
         prompt_tokens=generation.prompt_tokens if generation else 0,
         completion_tokens=generation.completion_tokens if generation else 0,
     )
@@ -132,10 +134,14 @@ def _finish(
     return _judge(answer, base, draft, candidate, calibration, options)
 
 
+def _list_uris(hits: Sequence[Hit]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(hit.passage.uri for hit in sorted(hits, key=lambda hit: hit.rank)))
+
+
 def _find_reason(draft: Draft) -> Silence | None:
     """Why there is nothing to answer with, if so."""
     if not draft.hits:
-        return Silence.NOTHING_FOUND
+        return Silence.NOT_SUPPORTED if draft.suspicious else Silence.NOTHING_FOUND
     if not draft.relevant:
         return Silence.OFF_TOPIC
     return None if draft.ranked else Silence.NOT_SUPPORTED

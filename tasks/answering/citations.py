@@ -97,6 +97,7 @@ def _cite(statement: Statement, *, number: int) -> Citation:
         start=start,
         end=end,
         outdated=passage.outdated,
+        trust=passage.trust,
     )
 
 

@@ -7,14 +7,14 @@ is not something that words alone tell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from tasks.answering.context import Quotable
 from tasks.answering.quantities import Quantity
 from tasks.answering.statements import Evidence, read_shown
 from tasks.answering.words import Stems
-from tasks.models import Passage
+from tasks.models import Passage, Trust
 
 _LEAST_SHARED_TOPICS = 3
 _LEAST_OVERLAP = 0.6
@@ -22,6 +22,7 @@ _LEAST_OVERLAP = 0.6
 _LEAST_PLACE_OVERLAP = 0.4
 _NOT_AMOUNTS = frozenset({"", "code", "label", "former", "weekday"})
 """Units of what names a thing instead of measuring it."""
+_TRUST_RANKS: Mapping[Trust, int] = {"low": 0, "normal": 1, "high": 2}
 _DATE = re.compile(
     r"(?<!\d)(?P<year>(?:19|20)\d\d)(?:-(?P<month>0[1-9]|1[0-2])(?:-(?P<day>0[1-9]|[12]\d|3[01]))?)?(?!\d)"
 )
@@ -41,8 +42,12 @@ def _keep_alike(lead: Quotable, others: Sequence[Quotable], stems: Stems) -> lis
 
 
 def sort_newest_first(quotables: Sequence[Quotable]) -> list[Quotable]:
-    """By what their documents say of their age; those that say nothing come last."""
-    return sorted(quotables, key=lambda one: find_date(one.passage) or date.min, reverse=True)
+    """By what their documents say of their age; those that say nothing come last, and less trusted ones after all."""
+    return sorted(
+        quotables,
+        key=lambda one: (_TRUST_RANKS[one.passage.trust], find_date(one.passage) or date.min),
+        reverse=True,
+    )
 
 
 def find_date(passage: Passage) -> date | None:

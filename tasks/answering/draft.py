@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tasks.answering.context import fit_context, list_quotables
 from tasks.answering.extract import Ranked, are_relevant, rank_quotables
+from tasks.answering.instructions import gives_orders
 from tasks.answering.words import Stems
 from tasks.language import UNDETERMINED, detect_language
 from tasks.models import Generation, Hit, Question
@@ -19,6 +20,9 @@ class Draft(NamedTuple):
 
     question: Question
     hits: Sequence[Hit]
+    """What may be used of what was found, best first."""
+    suspicious: Sequence[Hit]
+    """What was found and gives orders to a machine: neither shown to the generator nor quoted."""
     language: str
     stems: Stems
     ranked: Sequence[Ranked]
@@ -35,6 +39,7 @@ class ContextLimits(NamedTuple):
     passages: int
     context_tokens: int
     max_tokens: int
+    hold_suspicious: bool = True
 
 
 def find_passages(questions: Sequence[Question], searcher: Searcher, *, limit: int) -> list[list[Hit]]:
@@ -55,19 +60,21 @@ def draft_answer(
     """Rank what can be quoted, and choose what the generator is shown."""
     language = _choose_language(question.text, hits)
     stems = Stems(language)
-    ranked = rank_quotables(question.text, list_quotables(hits), stems, embedder=embedder)
+    suspicious = [hit for hit in hits if _is_suspicious(hit)] if limits.hold_suspicious else []
+    usable = [hit for hit in hits if hit not in suspicious]
+    ranked = rank_quotables(question.text, list_quotables(usable), stems, embedder=embedder)
     relevant = are_relevant(hits, ranked)
     context: Sequence[tuple[int, ContextPassage]] = ()
     if generator and ranked and relevant:
         context = fit_context(
             question.text,
-            [hit.passage for hit in hits[: limits.passages]],
+            [hit.passage for hit in usable[: limits.passages]],
             generator,
             language=language,
             budget=limits.context_tokens,
             max_tokens=limits.max_tokens,
         )
-    return Draft(question, hits, language, stems, ranked, relevant, context)
+    return Draft(question, usable, suspicious, language, stems, ranked, relevant, context)
 
 
 def generate_texts(
@@ -81,6 +88,12 @@ def generate_texts(
     ]
     generations = iter(generator.generate(prompts, max_tokens=max_tokens) if generator and prompts else [])
     return [next(generations) if draft.context else None for draft in drafts]
+
+
+def _is_suspicious(hit: Hit) -> bool:
+    passage = hit.passage
+    texts = (passage.title, *passage.chunk.heading_path, passage.chunk.shown_text)
+    return passage.trust != "high" and any(map(gives_orders, texts))
 
 
 def _choose_language(question: str, hits: Sequence[Hit]) -> str:

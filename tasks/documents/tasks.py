@@ -35,7 +35,11 @@ def hold_source(request: IngestRequest) -> Iterator[Run]:
     pipeline = app.open_pipeline()
     with app.leases.hold(f"source {request.tenant}/{source.name}") as token:
         run = app.runs.begin_run(
-            tenant=request.tenant, source=source.name, lease_token=token, fingerprint=pipeline.fingerprint
+            tenant=request.tenant,
+            source=source.name,
+            trust=source.trust,
+            lease_token=token,
+            fingerprint=pipeline.fingerprint,
         )
         app.scratch(run, emptied=True)
         try:

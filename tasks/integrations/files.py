@@ -32,7 +32,7 @@ from tasks.integrations.listing import (
     is_inside,
     reject_document,
 )
-from tasks.models import ListedDocument, Problem
+from tasks.models import ListedDocument, Problem, Trust
 from tasks.source_models import FilesConfig, escape_path, unescape_path
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,6 +51,7 @@ class FilesSource:
 
     def __init__(self, config: FilesConfig, *, max_file_mb: float) -> None:
         self._name = config.name
+        self._trust = config.trust
         self._place = Path(config.url).absolute()
         self._base_uri = "file://" + quote_from_bytes(os.fsencode(self._place)).rstrip("/")
         self._rules = ListingRules(config, max_file_mb=max_file_mb)
@@ -59,6 +60,11 @@ class FilesSource:
     def name(self) -> str:
         """The source's name."""
         return self._name
+
+    @property
+    def trust(self) -> Trust:
+        """How far its documents are believed."""
+        return self._trust
 
     def list_documents(self) -> Iterator[ListedDocument]:
         """Stream the listing, one folder at a time.

@@ -21,7 +21,7 @@ from tasks.integrations.listing import VANISHED, reject_document
 from tasks.integrations.overview import TableOverview
 from tasks.integrations.row_spool import RowSpool
 from tasks.integrations.row_values import format_value, read_time
-from tasks.models import EVERYONE, ListedDocument, Problem
+from tasks.models import EVERYONE, ListedDocument, Problem, Trust
 from tasks.source_models import RowsBase, split_template, template_columns
 
 logger = logging.getLogger(__name__)
@@ -177,6 +177,11 @@ class RowsSource:
     def name(self) -> str:
         """The source's name."""
         return self._config.name
+
+    @property
+    def trust(self) -> Trust:
+        """How far its documents are believed."""
+        return self._config.trust
 
     def list_documents(self) -> Iterator[ListedDocument]:
         """Stream one document a row, then the overviews.

@@ -26,7 +26,7 @@ from tasks.integrations.listing import (
     Readers,
     reject_document,
 )
-from tasks.models import ListedDocument, Problem
+from tasks.models import ListedDocument, Problem, Trust
 from tasks.source_models import FilesConfig, escape_path, escape_unprintable, hide_secrets, unescape_path
 
 _VENDOR_ERRORS = (  # (module, class) of errors that are no OSError
@@ -124,6 +124,11 @@ class StoreSource:
     def name(self) -> str:
         """The source's name."""
         return self._config.name
+
+    @property
+    def trust(self) -> Trust:
+        """How far its documents are believed."""
+        return self._config.trust
 
     def list_documents(self) -> Iterator[ListedDocument]:
         """Stream the listing, one folder at a time.

@@ -1,6 +1,6 @@
 """From the store's proposals to one ranking: fused by language, steadied by the rest of the document and its twins.
 
-Five steps, each measured in docs/decisions:
+Six steps, each measured in docs/decisions:
 
 - keyword scores of short chunks are damped: BM25's usual length normalisation is made for documents, and lets a heading
   that stands alone outdo the section below it;
@@ -9,7 +9,8 @@ Five steps, each measured in docs/decisions:
 - they are weighed by the languages of question and chunk: between languages keywords are only names and numbers;
 - a chunk is steadied by the second best of its document, when that was found too;
 - and a document by its twins, the same text in other formats: each of them was cut differently, and the mean of five
-  cuts is surer than the luckiest one.
+  cuts is surer than the luckiest one;
+- and every chunk counts as much as its source is trusted.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from tasks.language import UNDETERMINED
-from tasks.models import Passage
+from tasks.models import Passage, Trust
 from tasks.ports import IndexHit
 from tasks.retrieval.passages import list_names, read_shingles
 
@@ -46,6 +47,11 @@ TWIN_SHARE = 0.5
 
 TWINS_SHARE = 0.8
 """Weight of the twins' mean against a document's own worth, which still tells the better of two."""
+
+
+TRUST_WEIGHTS: Mapping[Trust, float] = {"high": 1.15, "normal": 1.0, "low": 0.5}
+"""What a passage's score counts by its source: of two that say as much the more trusted one comes first, and a little
+trusted one only where nothing else says half as much."""
 
 
 class Candidate(NamedTuple):
@@ -76,7 +82,10 @@ def rank_candidates(
     Returns:
         Scores from 0 to 1, best first, equal scores by chunk_id.
     """
-    candidates = steady(fuse([hit for hit in found if hit.chunk_id in passages], passages, weigh))
+    candidates = [
+        candidate._replace(score=candidate.score * TRUST_WEIGHTS[candidate.passage.trust])
+        for candidate in steady(fuse([hit for hit in found if hit.chunk_id in passages], passages, weigh))
+    ]
     return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.passage.chunk_id))
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from tasks.errors import DocumentRejected, TransientError
-from tasks.models import EVERYONE, ListedDocument, Problem
+from tasks.models import EVERYONE, ListedDocument, Problem, Trust
 
 
 class FakeSource:
@@ -16,6 +16,7 @@ class FakeSource:
 
     def __init__(self, name: str = "handbooks") -> None:
         self.name = name
+        self.trust: Trust = "normal"
         self.files: dict[str, bytes] = {}
         self.groups: dict[str, tuple[str, ...]] = {}
         self.problems: dict[str, Problem] = {}

@@ -269,6 +269,17 @@ def test_a_passage_that_was_shown_before_is_shown_as_it_is_now(world: World) -> 
     assert read() == []
 
 
+def test_what_a_source_is_trusted_holds_from_the_next_run_on_without_reading(world: World) -> None:
+    fill(world, 1)
+    world.ingest()
+    (chunk,) = world.live_chunks()
+    assert world.passages.list_believed_sources("default") is None
+    world.source.trust = "low"
+    assert world.ingest().unchanged == 1
+    assert world.passages.read_passages("default", [chunk], ALL)[chunk].trust == "low"
+    assert world.passages.list_believed_sources("default") == ()
+
+
 def test_another_embedder_fills_a_second_collection_and_takes_over_in_one_commit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,8 @@ from cachetools import LRUCache
 from tasks.access_models import ReadableDocument
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.rows import chunk_from_row
-from tasks.integrations.database.schema import chunks, document_readers, documents, versions
-from tasks.models import Passage
+from tasks.integrations.database.schema import chunks, document_readers, documents, sources, versions
+from tasks.models import Passage, Trust
 
 _VERSION_FIELDS = ("document_id", "content_hash", "title", "document_type", "modified")
 
@@ -25,6 +25,7 @@ class _Seen(NamedTuple):
     uri: str
     source: str
     state: str
+    trust: Trust
 
 
 _MOST_REMEMBERED = 30_000
@@ -65,6 +66,13 @@ class DatabasePassages:
         )
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def list_believed_sources(self, tenant: str) -> tuple[str, ...] | None:
+        """The sources that are not little trusted; None where all are believed."""
+        query = sa.select(sources.c.source, sources.c.trust).where(sources.c.tenant == tenant)
+        with self._database.read() as connection:
+            trust = {row.source: row.trust for row in connection.execute(query)}
+        return tuple(sorted(source for source in trust if trust[source] != "low")) if "low" in trust.values() else None
 
     def read_document(self, tenant: str, document_id: str, principals: frozenset[str]) -> ReadableDocument | None:
         """The live document, or None where there is none that they may read."""
@@ -118,8 +126,15 @@ class DatabasePassages:
 def _visible(tenant: str, principals: frozenset[str]) -> sa.Select[Any]:
     """A `_Seen` for each chunk of a live version that one of the principals may read."""
     return (
-        sa.select(chunks.c.chunk_id, documents.c.uri, documents.c.source, documents.c.state)
+        sa.select(
+            chunks.c.chunk_id,
+            documents.c.uri,
+            documents.c.source,
+            documents.c.state,
+            sa.func.coalesce(sources.c.trust, "normal"),
+        )
         .join(documents, documents.c.live_version_id == chunks.c.version_id)
+        .outerjoin(sources, sa.and_(sources.c.tenant == documents.c.tenant, sources.c.source == documents.c.source))
         .where(*_readable(tenant, principals))
     )
 
@@ -148,5 +163,6 @@ def _passage(seen: _Seen, row: Mapping[str, Any]) -> Passage:
         uri=seen.uri,
         source=seen.source,
         outdated=seen.state == "outdated",
+        trust=seen.trust,
         chunk=chunk_from_row(row),
     )

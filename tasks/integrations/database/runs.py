@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tasks.integrations.database.engine import Database
+from tasks.integrations.database.engine import Database, upsert
 from tasks.integrations.database.leases import check_lease
-from tasks.integrations.database.schema import documents, listing, runs, versions
-from tasks.models import Ledger, Run, derive_id
+from tasks.integrations.database.schema import documents, listing, runs, sources, versions
+from tasks.models import Ledger, Run, Trust, derive_id
 
 LIVE = ("live", "empty", "outdated")
 
@@ -23,11 +23,15 @@ class DatabaseRunLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin_run(self, *, tenant: str, source: str, lease_token: str, fingerprint: str) -> Run:
-        """A new run of the source; the lease makes sure that it is the only one."""
+    def begin_run(self, *, tenant: str, source: str, trust: Trust, lease_token: str, fingerprint: str) -> Run:
+        """A new run of the source, which is believed as far as `trust` says from now on.
+
+        The lease makes sure that it is the only run.
+        """
         mine = (runs.c.tenant == tenant, runs.c.source == source)
         with self._database.write() as connection:
             check_lease(connection, lease_token)
+            upsert(connection, sources, [{"tenant": tenant, "source": source, "trust": trust}])
             connection.execute(sa.update(runs).where(*mine, runs.c.status == "running").values(status="abandoned"))
             former = sa.select(runs.c.run_id).where(*mine)
             connection.execute(sa.delete(listing).where(listing.c.run_id.in_(former)))

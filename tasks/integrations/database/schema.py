@@ -329,3 +329,11 @@ feedback = sa.Table(
     sa.Column("text", sa.Text),
     sa.Column("at", UtcDateTime, nullable=False),
 )
+
+sources = sa.Table(
+    "sources",
+    metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("trust", sa.String(8), nullable=False),  # high | normal | low
+)

@@ -74,3 +74,11 @@ def test_a_document_is_as_old_as_its_name_says_else_as_its_file(
 def test_the_newest_comes_first_and_the_undated_last() -> None:
     old, new, undated = (quote("One.", title=title) for title in ("Prices 2023", "Prices 2026", "Prices"))
     assert sort_newest_first([undated, old, new]) == [new, old, undated]
+
+
+def test_the_more_trusted_comes_before_the_newer() -> None:
+    old = quote("The daily meal allowance is 24 euros.", path="a-2020.md")
+    new = quote("The daily meal allowance is 28 euros.", path="b-2026.md")
+    trusted = old._replace(passage=old.passage.model_copy(update={"trust": "high"}))
+    assert sort_newest_first([old, new]) == [new, old]
+    assert sort_newest_first([trusted, new]) == [trusted, new]

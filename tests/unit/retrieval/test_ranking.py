@@ -43,6 +43,13 @@ def test_the_order_within_a_document_stays() -> None:
     assert rank({"one": 0.3, "two": 0.9, "three": 0.5}, documents) == ["two", "three", "one"]
 
 
+def test_of_two_equal_passages_the_more_trusted_comes_first() -> None:
+    documents = passages_of(a=["valve"], b=["pump"], c=["hose"])
+    for name, trust in (("a", "low"), ("c", "high")):
+        documents[name] = [passage.model_copy(update={"trust": trust}) for passage in documents[name]]
+    assert rank({"valve": 0.9, "pump": 0.9, "hose": 0.9}, documents) == ["hose", "pump", "valve"]
+
+
 TEXT = "the pump is primed before it is started and stopped before it is cleaned"
 
 
