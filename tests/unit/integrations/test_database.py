@@ -25,13 +25,6 @@ from tasks.integrations.database.vector_cache import DatabaseVectorCache
 from tasks.models import EmbedderIdentity
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(f"sqlite:///{tmp_path / 'home' / 'expertloop.db'}")
-    database.migrate()
-    return database
-
-
 def test_the_migrations_make_exactly_the_declared_tables(database: Database) -> None:
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
@@ -108,11 +101,8 @@ def _die_holding(url: str) -> None:
     psutil.Process().kill()
 
 
-def test_a_holder_that_was_killed_on_this_host_loses_the_lease_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'x.db'}"
-    database = Database(url)
-    database.migrate()
-    process = multiprocessing.get_context("spawn").Process(target=_die_holding, args=(url,))
+def test_a_holder_that_was_killed_on_this_host_loses_the_lease_at_once(database: Database, database_url: str) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_die_holding, args=(database_url,))
     process.start()
     process.join()
     with Leases(database, lease_seconds=3600).hold("source a") as token, database.write() as connection:
