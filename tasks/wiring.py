@@ -98,7 +98,8 @@ class Application:
     @cached_property
     def database(self) -> Database:
         """Migrated when first asked for."""
-        database = Database(self.settings.resolved_database_url)
+        settings = self.settings
+        database = Database(settings.resolved_database_url, statement_timeout_seconds=settings.database_timeout_seconds)
         database.migrate()
         return database
 

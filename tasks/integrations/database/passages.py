@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tasks.access_models import ReadableDocument
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.rows import chunk_from_row
-from tasks.integrations.database.schema import chunks, document_readers, documents, versions
+from tasks.integrations.database.schema import chunks, document_readers, documents, is_storable, versions
 from tasks.models import Passage
 
 _DOCUMENT_FIELDS = ("document_id", "uri", "source", "tenant", "path", "state")
@@ -100,9 +100,10 @@ def _visible(tenant: str, principals: frozenset[str]) -> sa.Select[Any]:
 
 
 def _readable(tenant: str, principals: frozenset[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    # Stored text has a replacement character for what no database keeps: two names must not become one by it.
+    names = sorted(name for name in principals if is_storable(name))
     readable = sa.exists().where(
-        document_readers.c.document_id == documents.c.document_id,
-        document_readers.c.principal.in_(sorted(principals)),
+        document_readers.c.document_id == documents.c.document_id, document_readers.c.principal.in_(names)
     )
     return documents.c.tenant == tenant, readable
 

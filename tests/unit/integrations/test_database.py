@@ -27,7 +27,11 @@ from tasks.models import EmbedderIdentity
 
 def test_the_migrations_make_exactly_the_declared_tables(database: Database) -> None:
     with database.read() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        # Alembic does not look at `ddl_if`.
+        absent = {"ix_documents_tenant_source_path"} if connection.dialect.name == "postgresql" else set()
+        options = {"include_object": lambda _, name, *__: name not in absent}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+        assert absent.isdisjoint(index["name"] for index in sa.inspect(connection).get_indexes("documents"))
 
 
 def test_the_head_revision_is_the_newest_migration() -> None:
