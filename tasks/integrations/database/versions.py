@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection
 
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import check_lease
-from tasks.integrations.database.manifest import copied_version, write_versions
+from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.rows import chunk_from_row
 from tasks.integrations.database.schema import chunks, collections, documents, listing, versions
+from tasks.integrations.database.writing import copied_version, write_versions
 from tasks.models import Pipeline, Run
 from tasks.ports import IndexedChunk, StoredVersion, Superseded
 
@@ -64,6 +65,7 @@ class DatabaseVersions:
     def mark_unindexed(self, fingerprint: str) -> None:
         """The vector store lost a collection: its versions are to be written again, and stay live meanwhile."""
         with self._database.write() as connection:
+            lock_name(connection, "collections")
             connection.execute(
                 sa.update(versions)
                 .where(versions.c.fingerprint == fingerprint, versions.c.state == "ready")
@@ -154,6 +156,7 @@ class DatabaseCollections:
         """Make sure that the pipeline serves or is being built; returns names of collections given up by that."""
         now = datetime.now(UTC)
         with self._database.write() as connection:
+            lock_name(connection, "collections")
             states = {row.fingerprint: row for row in connection.execute(sa.select(collections))}
             serving = next((row.fingerprint for row in states.values() if row.state == "serving"), None)
             abandoned = [
@@ -207,6 +210,7 @@ class DatabaseCollections:
         """
         built = versions.alias("built")
         with self._database.write() as connection:
+            lock_name(connection, "collections")
             missing = sa.select(sa.func.count()).where(
                 documents.c.live_version_id.is_not(None), ~_has_version(pipeline.fingerprint)
             )
