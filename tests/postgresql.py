@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -51,8 +51,9 @@ def find_binaries() -> Path | None:
 class PostgreSQLServer:
     """One server in a temporary folder, run by an account that is not root, which PostgreSQL refuses."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, settings: Mapping[str, str]) -> None:
         self._binaries = binaries
+        self._settings = settings
         self._account = _find_account()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
@@ -79,7 +80,7 @@ class PostgreSQLServer:
 
     def start(self) -> None:
         """Start it and wait until it answers; after a kill it recovers first."""
-        settings = [f"--{name}={value}" for name, value in {**_SETTINGS, "port": str(self.port)}.items()]
+        settings = [f"--{name}={value}" for name, value in {**self._settings, "port": str(self.port)}.items()]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._binaries / "postgres", "-D", self._data, *settings],
@@ -146,8 +147,8 @@ class PostgreSQLServer:
 
 
 @contextlib.contextmanager
-def running_postgresql() -> Iterator[PostgreSQLServer]:
-    """A server for as long as the block runs.
+def running_postgresql(**settings: str) -> Iterator[PostgreSQLServer]:
+    """A server for as long as the block runs; settings are postgresql.conf's, `fsync="on"` for example.
 
     Where none can be had the test is skipped and says so; with CI=true that is a failure.
     """
@@ -156,7 +157,7 @@ def running_postgresql() -> Iterator[PostgreSQLServer]:
         _give_up("PostgreSQL is not installed, so nothing was tested on it: make system-packages")
     if os.geteuid() == 0 and _find_account() is None:
         _give_up("PostgreSQL does not run as root, and there is no account postgres or nobody to run it as")
-    server = PostgreSQLServer(binaries)
+    server = PostgreSQLServer(binaries, _SETTINGS | settings)
     try:
         server.create()
         server.start()

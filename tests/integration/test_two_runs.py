@@ -1,8 +1,10 @@
-"""A flip of the collection while somebody reads, publishes or searches, on both databases."""
+"""On both databases: flips while somebody publishes or searches, a whole life, a dump restored."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +21,9 @@ from tasks.models import EVERYONE, EmbedderSpec, IngestRequest, Passage, Questio
 from tasks.retrieval.tasks import flip_collection, index_documents, sweep_index, update_readers
 from tasks.settings import Settings
 from tasks.wiring import use_application
+from tests.databases import on_postgresql_alone
 from tests.integration.conftest import World
+from tests.postgresql import PostgreSQLServer, find_binaries
 
 
 def flip_to_another(world: World, model: str) -> None:
@@ -133,3 +137,33 @@ def test_a_whole_life_of_documents_ends_in_the_same_state(world_on_both: World) 
     assert "memory://d.txt" not in {passage.uri for passage in everyone.values()}
     third = world.ingest()
     assert (third.unchanged, third.outdated, third.embedded) == (5, 1, 0)
+
+
+@on_postgresql_alone
+def test_a_dump_is_restored_and_the_vector_store_filled_from_it(
+    world_on_both: World,
+    postgresql: PostgreSQLServer,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, binaries = world_on_both, find_binaries()
+    assert binaries is not None
+    world.source.files |= {f"{name}.txt": f"# {name}\nPump {name} weighs 3 kg.".encode() for name in "abc"}
+    world.ingest()
+    dump, empty = tmp_path / "expertloop.dump", postgresql.create_database()
+    name = database_url.rpartition("/")[2]
+    write: list[str | Path] = [binaries / "pg_dump", "--format=custom", f"--file={dump}", postgresql.dsn(name)]
+    subprocess.run(write, check=True, capture_output=True)
+    to_empty = f"--dbname={postgresql.dsn(empty)}"
+    read: list[str | Path] = [binaries / "pg_restore", "--no-owner", "--exit-on-error", to_empty, dump]
+    subprocess.run(read, check=True, capture_output=True)
+    monkeypatch.setenv("EXPERTLOOP_DATABASE_URL", postgresql.url(empty))
+    restored = World(Settings())
+    restored.source = world.source
+    use_application(restored)
+    ledger = restored.ingest()
+    assert (ledger.unchanged, ledger.embedded) == (3, 0)
+    assert restored.indexed() == restored.live_chunks() == world.live_chunks() != set()
+    restored.database.close()
+    postgresql.drop_database(empty)

@@ -231,6 +231,18 @@ def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) 
     connection.execute(statement, sorted(rows, key=lambda row: [row[key] for key in keys]))
 
 
+def update_rows(connection: Connection, statement: sa.Update, values: dict[str, dict[str, Any]]) -> None:
+    """Update rows by their document_id, each with values of its own, the same columns in all; one round trip."""
+    if not values:
+        return
+    columns = next(iter(values.values()))
+    table = statement.table
+    one = statement.where(table.c.document_id == sa.bindparam("changed_id")).values(
+        {name: sa.bindparam(name) for name in columns}
+    )
+    connection.execute(one, [{"changed_id": key, **values[key]} for key in sorted(values)])
+
+
 def insert_new(connection: Connection, table: sa.Table, row: dict[str, Any]) -> bool:
     """Insert a row unless its primary key is there; returns whether it was not."""
     statement = _insert(connection, table).values(row).on_conflict_do_nothing()

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tasks.integrations.database.engine import Database, upsert
+from tasks.integrations.database.engine import Database, update_rows, upsert
 from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.rows import listed_document, listing_row, part_problem_rows
@@ -118,12 +118,11 @@ class DatabaseManifest:
         with self._database.write() as connection:
             check_lease(connection, run.lease_token)
             write_versions(connection, run, written)
-            for reading in readings:
-                connection.execute(
-                    sa.update(listing)
-                    .where(listing.c.run_id == run.run_id, listing.c.document_id == reading.document_id)
-                    .values(_outcome_values(reading))
-                )
+            update_rows(
+                connection,
+                sa.update(listing).where(listing.c.run_id == run.run_id),
+                {reading.document_id: _outcome_values(reading) for reading in readings},
+            )
 
     def publish_batch(self, run: Run, batch: int, *, capabilities: str) -> list[str]:
         """The commit that readers see: move live versions, states, readers, problems of one batch.
@@ -267,10 +266,8 @@ def _take_over_readers(connection: Connection, run: Run) -> None:
         )
     )
     changed = {row.document_id: row.groups for row in connection.execute(query)}
-    for document_id, groups in changed.items():
-        connection.execute(
-            sa.update(documents).where(documents.c.document_id == document_id).values(groups=groups, readers_stale=True)
-        )
+    values = {document_id: {"groups": groups, "readers_stale": True} for document_id, groups in changed.items()}
+    update_rows(connection, sa.update(documents), values)
     write_readers(connection, changed)
 
 

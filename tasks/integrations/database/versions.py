@@ -106,7 +106,8 @@ class DatabaseVersions:
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(query.where(versions.c.version_id > last)).all()
-                page = [Superseded(r.version_id, r.fingerprint, _chunk_ids(connection, r.version_id)) for r in rows]
+                chunk_ids = _chunk_ids(connection, [row.version_id for row in rows])
+                page = [Superseded(r.version_id, r.fingerprint, chunk_ids.get(r.version_id, [])) for r in rows]
             if not page:
                 return
             last = page[-1].version_id
@@ -274,5 +275,9 @@ def _waits_for_flip() -> sa.ColumnElement[bool]:
     )
 
 
-def _chunk_ids(connection: Connection, version_id: str) -> list[str]:
-    return list(connection.execute(sa.select(chunks.c.chunk_id).where(chunks.c.version_id == version_id)).scalars())
+def _chunk_ids(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
+    query = sa.select(chunks.c.version_id, chunks.c.chunk_id).where(chunks.c.version_id.in_(version_ids))
+    found: dict[str, list[str]] = {}
+    for version_id, chunk_id in connection.execute(query):
+        found.setdefault(version_id, []).append(chunk_id)
+    return found

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from tasks.errors import DeviceBusy
 from tasks.integrations.database.catalogue import Catalogue
-from tasks.integrations.database.engine import HEAD_REVISION, Database, upsert
+from tasks.integrations.database.engine import HEAD_REVISION, Database, update_rows, upsert
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.passages import DatabasePassages
 from tasks.integrations.database.schema import cached_vectors, document_readers, documents, leases, versions
@@ -202,3 +202,27 @@ def test_a_moment_comes_back_as_it_was(database: Database, moment: datetime) -> 
     write_document(database, 1, seen_modified=moment, seen_size=2**40)
     with database.read() as connection:
         assert connection.execute(sa.select(documents.c.seen_modified, documents.c.seen_size)).one() == (moment, 2**40)
+
+
+@on_postgresql_alone
+def test_a_long_listing_is_read_from_a_cursor_of_the_server(database: Database, open_database: Open) -> None:
+    for number in range(3):
+        write_document(database, number)
+    listing = Catalogue(database).list_documents("default")
+    assert next(listing).uri == "file:0"
+    query = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+    with open_database().read() as connection:
+        (running,) = connection.execute(sa.text(query)).scalars()
+    assert running.startswith("FETCH FORWARD")
+    assert len(list(listing)) == 2
+
+
+def test_readers_of_many_documents_change_in_one_go_each_to_their_own(database: Database) -> None:
+    for number in range(3):
+        write_document(database, number)
+    with database.write() as connection:
+        update_rows(connection, sa.update(documents), {f"d{n}": {"groups": [str(n)], "seen_size": n} for n in (2, 0)})
+        update_rows(connection, sa.update(documents), {})
+    with database.read() as connection:
+        rows = connection.execute(sa.select(documents.c.groups, documents.c.seen_size).order_by(documents.c.path)).all()
+    assert [tuple(row) for row in rows] == [(["0"], 0), (["staff"], None), (["2"], 2)]
