@@ -15,12 +15,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tasks.errors import DeviceBusy
+from tasks.errors import BackendUnavailable, DeviceBusy
 from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import HEAD_REVISION, Database, update_rows, upsert
+from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.integrations.database.leases import Leases
+from tasks.integrations.database.locks import lock_name
+from tasks.integrations.database.manifest import DatabaseManifest
 from tasks.integrations.database.passages import DatabasePassages
 from tasks.integrations.database.schema import cached_vectors, document_readers, documents, leases, versions
+from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
+from tasks.models import Answer, EmbedderIdentity, EmbedderSpec, Pipeline, Run, Silence
 from tests.databases import on_postgresql_alone
 
 Open = Callable[[], Database]
@@ -226,3 +231,69 @@ def test_readers_of_many_documents_change_in_one_go_each_to_their_own(database: 
     with database.read() as connection:
         rows = connection.execute(sa.select(documents.c.groups, documents.c.seen_size).order_by(documents.c.path)).all()
     assert [tuple(row) for row in rows] == [(["0"], 0), (["staff"], None), (["2"], 2)]
+
+
+# --- locks with a name -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(database: Database, database_url: str) -> Iterator[Database]:
+    """The same database for somebody who waits for nobody."""
+    opened = Database(database_url, busy_timeout_seconds=0.1)
+    yield opened
+    opened.close()
+
+
+PIPELINE = Pipeline(
+    partitioner="p", chunker="c", chunk_tokens=100, analysis="a",
+    embedder=EmbedderIdentity(name="e", revision="1", dimension=1), embedder_spec=EmbedderSpec(name="e"),
+)  # fmt: skip
+
+
+def test_who_moves_the_collection_waits_for_who_publishes(database: Database, impatient: Database) -> None:
+    collections = DatabaseCollections(impatient)
+    moves = (
+        lambda: collections.open_collection(PIPELINE),
+        lambda: collections.flip(PIPELINE),
+        lambda: DatabaseVersions(impatient).mark_unindexed("f"),
+    )
+    with database.write() as connection:
+        lock_name(connection, "collections", shared=True)
+        for move in moves:
+            with pytest.raises(BackendUnavailable, match="lock"):
+                move()
+    for move in moves:
+        move()
+
+
+def test_who_publishes_waits_for_who_moves_the_collection(database: Database, impatient: Database) -> None:
+    with Leases(database, lease_seconds=60).hold("source s") as token:
+        run = Run(run_id="r", tenant="default", source="s", lease_token=token, fingerprint="f", started_at=NOW)
+        manifest = DatabaseManifest(impatient)
+        with database.write() as connection:
+            lock_name(connection, "collections")
+            with pytest.raises(BackendUnavailable, match="lock"):
+                manifest.publish_batch(run, 1, capabilities="")
+        assert manifest.publish_batch(run, 1, capabilities="") == []
+
+
+@on_postgresql_alone
+def test_who_publishes_does_not_wait_for_another_source(database: Database, impatient: Database) -> None:
+    with database.write() as one, impatient.write() as other:
+        lock_name(one, "collections", shared=True)
+        lock_name(other, "collections", shared=True)
+
+
+def test_a_question_that_many_ask_at_once_is_counted_for_each(database: Database, open_database: Open) -> None:
+    silence = Answer(question="Who?", text="I do not know", abstained=True, reason=Silence.LOW_CONFIDENCE)
+    askers = [DatabaseGaps(open_database()) for _ in range(4)]
+    start = ThreadBarrier(len(askers))
+
+    def ask(gaps: DatabaseGaps) -> None:
+        start.wait()
+        for _ in range(5):
+            gaps.record_answers("default", [silence])
+
+    with ThreadPoolExecutor(len(askers)) as pool:
+        list(pool.map(ask, askers))
+    assert [gap.asked for gap in askers[0].list_gaps("default")] == [20]
