@@ -64,10 +64,14 @@ lock:  ## resolve requirements.lock again, for Python 3.11 to 3.13
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o requirements.lock
 
 .PHONY: system-packages
-system-packages:  ## programs that some formats need (apt; needs root)
+system-packages:  ## programs that some formats and tests need (apt; needs root)
 	apt-get update -qq
+	@# The tests start servers of their own: Debian need not make one, nor start it.
+	test -e /etc/postgresql-common/createcluster.conf || { \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common; \
+	  sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf; }
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	  tesseract-ocr tesseract-ocr-deu libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui
+	  tesseract-ocr tesseract-ocr-deu libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui postgresql
 
 .PHONY: clean
 clean:  ## remove the virtual environment, caches and data/work

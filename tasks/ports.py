@@ -188,8 +188,11 @@ class Manifest(Protocol):
     def record_readings(self, run: Run, readings: Sequence[Reading]) -> None:
         """Write versions (not visible yet) and outcomes."""
 
-    def publish_batch(self, run: Run, batch: int, *, capabilities: str) -> None:
-        """The commit that readers see: move live versions, states, readers, problems of one batch."""
+    def publish_batch(self, run: Run, batch: int, *, capabilities: str) -> list[str]:
+        """The commit that readers see: move live versions, states, readers, problems of one batch.
+
+        Returns version_ids that must be indexed first, after another run's flip; nothing was published then.
+        """
 
     def count_gone(self, run: Run) -> Gone:
         """How many live documents the listing does not name, renamed ones left out."""

@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     sources: Path = Field(default=Path("sources.yaml"), description="the file that names the sources")
     time_zone: str = Field(default="Europe/Berlin", description="of the nightly schedule")
 
-    database_url: str | None = Field(default=None, description="SQLAlchemy URL; default: SQLite in home")
+    database_url: SecretStr | None = Field(default=None, description="postgresql+psycopg://…; default: SQLite in home")
+    database_timeout_seconds: float = Field(default=300, gt=0, description="longest statement on PostgreSQL")
     index_url: str | None = Field(default=None, description="lancedb:///path; default: LanceDB in home")
 
     partition_strategy: Literal["auto", "fast", "ocr_only", "hi_res"] = "auto"
@@ -100,8 +101,10 @@ class Settings(BaseSettings):
 
     @property
     def resolved_database_url(self) -> str:
-        """The setting, or the SQLite file in home."""
-        return self.database_url or f"sqlite:///{self.home.absolute() / 'expertloop.db'}"
+        """The setting with its password, or the SQLite file in home."""
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'expertloop.db'}"
 
     @property
     def resolved_index_url(self) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlparse
 
 from tasks.access_models import ReadableDocument
@@ -18,7 +19,7 @@ from tasks.answering.trust import TrustedFirst
 from tasks.documents.chunk import CHUNKER_VERSION, embedded_text
 from tasks.documents.originals import open_original
 from tasks.documents.sources import describe_path, load_sources
-from tasks.errors import ConfigurationError
+from tasks.errors import ConfigurationError, ProductError
 from tasks.integrations.database.answers import DatabaseAnswers
 from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.catalogue import Catalogue
@@ -60,12 +61,13 @@ from tasks.ports import (
     VectorIndex,
 )
 from tasks.retrieval.analysis import ANALYSIS_VERSION, analyse_text
-from tasks.retrieval.index import Space
+from tasks.retrieval.index import Space, index_versions
 from tasks.retrieval.search import HybridSearcher
 from tasks.settings import Settings, read_variables
 from tasks.source_models import SourceConfig, unescape_path
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 PACKAGED_EMBEDDERS = ("default", "minilm", "use")
 FIRST_SHARES = {"en": 0.8}
@@ -99,7 +101,8 @@ class Application:
     @cached_property
     def database(self) -> Database:
         """Migrated when first asked for."""
-        database = Database(self.settings.resolved_database_url)
+        settings = self.settings
+        database = Database(settings.resolved_database_url, statement_timeout_seconds=settings.database_timeout_seconds)
         database.migrate()
         return database
 
@@ -317,6 +320,30 @@ class Application:
             )
             for pipeline in self.written_pipelines()
         }
+
+    def with_collections(self, work: Callable[[dict[str, str]], T]) -> T:
+        """Do work on the collections that are kept up, by fingerprint; again when a flip took one away meanwhile."""
+        while True:
+            names = {pipeline.fingerprint: pipeline.collection.name for pipeline in self.written_pipelines()}
+            try:
+                return work(names)
+            except ProductError:
+                if names.keys() == {pipeline.fingerprint for pipeline in self.written_pipelines()}:
+                    raise
+
+    def index_versions(self, run: Run, version_ids: Sequence[str]) -> None:
+        """Embed versions and write them to their collections."""
+        embedded = self.with_collections(
+            lambda _: index_versions(
+                run,
+                version_ids,
+                spaces=self.spaces(),
+                versions=self.versions,
+                cache=self.vector_cache,
+                index=self.index,
+            )
+        )
+        self.runs.add_embedded(run.run_id, embedded)
 
     # --- answering ---
 
@@ -536,10 +563,24 @@ class ServingSearcher:
         self._app = app
 
     def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
-        """The hits of each question; none before the first ingest."""
-        pipeline = self._app.serving_pipeline()
-        if pipeline is None:
-            return [[] for _ in questions]
+        """The hits of each question; none before the first ingest.
+
+        A search that a flip overtook found chunks that nobody may see any more: it is done again.
+        """
+        while True:
+            pipeline = self._app.serving_pipeline()
+            if pipeline is None:
+                return [[] for _ in questions]
+            try:
+                found = self._search(pipeline, questions, limit)
+            except ProductError:
+                if self._app.serving_pipeline() == pipeline:
+                    raise
+            else:
+                if all(len(hits) == limit for hits in found) or self._app.serving_pipeline() == pipeline:
+                    return found
+
+    def _search(self, pipeline: Pipeline, questions: Sequence[Question], limit: int) -> list[list[Hit]]:
         searcher = HybridSearcher(
             pipeline.collection.name,
             embedder=self._app.asking_embedder(pipeline.embedder_spec),

@@ -1,12 +1,18 @@
-"""What every test shares: a home of its own, the real data sets, a Prefect API for flows."""
+"""What every test shares: a home of its own, both databases, the real data sets, a Prefect API for flows."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.postgresql import PostgreSQLServer, running_postgresql
+
+if TYPE_CHECKING:
+    from tasks.integrations.database.engine import Database
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -22,6 +28,64 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("EXPERTLOOP_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    """One PostgreSQL a process of pytest; skipped where there is none, a failure with CI=true."""
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgresql: PostgreSQLServer) -> str:
+    """A database with the product's tables: a copy of it is there sooner than all migrations have run."""
+    from tasks.integrations.database.engine import Database
+
+    name = postgresql.create_database()
+    template = Database(postgresql.url(name))
+    template.migrate()
+    template.close()
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of the test's own: every test that takes this runs on both.
+
+    `@on_sqlite_alone` (tests/databases.py) is for tests whose second run would cost more than it could find.
+    """
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'home' / 'expertloop.db'}"
+        return
+    server: PostgreSQLServer = request.getfixturevalue("postgresql")
+    name = server.create_database(template=request.getfixturevalue("migrated_template"))
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def open_database(database_url: str) -> Iterator[Callable[[], Database]]:
+    """Opens the test's database once more, as another process would; every one is closed at the end."""
+    from tasks.integrations.database.engine import Database
+
+    opened: list[Database] = []
+
+    def open_once_more() -> Database:
+        opened.append(Database(database_url))
+        return opened[-1]
+
+    yield open_once_more
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(open_database: Callable[[], Database]) -> Database:
+    """The test's database with its tables."""
+    opened = open_database()
+    opened.migrate()
+    return opened
 
 
 @pytest.fixture(scope="session")

@@ -155,10 +155,7 @@ class DocumentReader:
         if outcome.document is None:
             assert outcome.problem is not None
             return _failed(candidate, fetched.content_hash, outcome.problem)
-        plans = (
-            self._plans if not fetched.reprocess else [p for p in self._plans if p.fingerprint == self._run.fingerprint]
-        )
-        written = tuple(self._make_version(fetched, outcome.document, plan) for plan in plans)
+        written = tuple(self._make_version(fetched, outcome.document, plan) for plan in self._choose_plans(fetched))
         if not written[0].document.text.strip() and not outcome.document.may_be_empty:
             return _failed(candidate, fetched.content_hash, NO_TEXT)
         return Reading(
@@ -169,6 +166,11 @@ class DocumentReader:
             versions=written,
             reprocess=fetched.reprocess,
         )
+
+    def _choose_plans(self, fetched: Fetched) -> Sequence[ChunkPlan]:
+        """The run's own for content that the others have read; all where another run has given up its collection."""
+        own = [plan for plan in self._plans if plan.fingerprint == self._run.fingerprint]
+        return own if fetched.reprocess and own else self._plans
 
     def _make_version(self, fetched: Fetched, document: PartitionedDocument, plan: ChunkPlan) -> NewVersion:
         candidate, listed = fetched.candidate, fetched.candidate.listed

@@ -104,9 +104,11 @@ def read_documents(run: Run, request: IngestRequest, batch: int) -> int:
 
 @task(**touches_backends())
 def publish_documents(run: Run, batch: int) -> None:
-    """Make one batch visible in one commit."""
+    """Make one batch visible in one commit, in the collection that serves by now."""
     app = application()
-    app.manifest.publish_batch(run, batch, capabilities=app.partitioner.capabilities)
+    while waiting := app.manifest.publish_batch(run, batch, capabilities=app.partitioner.capabilities):
+        logger.info("batch follows a flip run_id=%s batch=%s versions=%s", run.run_id, batch, len(waiting))
+        app.index_versions(run, waiting)
 
 
 @task(**touches_backends())

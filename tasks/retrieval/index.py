@@ -40,7 +40,8 @@ def index_versions(
 
     Args:
         run: Holds the lease.
-        version_ids: Versions in state "writing".
+        version_ids: Versions in state "writing"; those of a pipeline without a space (its collection was given up
+            meanwhile) are left to the sweep.
         spaces: By pipeline fingerprint.
         versions: Where they are stored.
         cache: Vectors of texts that were embedded before.
@@ -50,7 +51,7 @@ def index_versions(
         How many vectors had to be computed.
     """
     embedded = 0
-    for group in _grouped(versions.read_versions(version_ids)):
+    for group in _grouped([v for v in versions.read_versions(version_ids) if v.fingerprint in spaces]):
         space = spaces[group[0].fingerprint]
         vectors, computed = _vectors(group, space, cache=cache, index=index, versions=versions)
         index.upsert_rows(space.collection, list(_rows(group, space, vectors)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from prefect import task
 
 from tasks.models import Run
 from tasks.retries import touches_backends
-from tasks.retrieval.index import index_versions, sweep_superseded, write_stale_readers
+from tasks.retrieval.index import sweep_superseded, write_stale_readers
 from tasks.wiring import application
 
 logger = logging.getLogger(__name__)
@@ -21,14 +22,9 @@ BATCHES_PER_OPTIMIZE = 20
 def index_documents(run: Run, batch: int | None) -> int | None:
     """Embed and write what was read and is not in the vector store yet; returns the batch's number."""
     app = application()
-    version_ids = app.versions.find_unindexed(run, batch)
-    embedded = index_versions(
-        run, version_ids, spaces=app.spaces(), versions=app.versions, cache=app.vector_cache, index=app.index
-    )
-    app.runs.add_embedded(run.run_id, embedded)
+    app.index_versions(run, app.versions.find_unindexed(run, batch))
     if batch is not None and batch % BATCHES_PER_OPTIMIZE == 0:
-        for pipeline in app.written_pipelines():
-            app.index.optimize(pipeline.collection.name)
+        app.with_collections(_optimize)
     return batch
 
 
@@ -36,8 +32,9 @@ def index_documents(run: Run, batch: int | None) -> int | None:
 def update_readers(run: Run) -> int:
     """Write changed readers to the vector store; the database knew them already."""
     app = application()
-    names = [pipeline.collection.name for pipeline in app.written_pipelines()]
-    return write_stale_readers(run, collections=names, versions=app.versions, index=app.index)
+    return app.with_collections(
+        lambda names: write_stale_readers(run, collections=[*names.values()], versions=app.versions, index=app.index)
+    )
 
 
 @task(**touches_backends())
@@ -64,8 +61,13 @@ def sweep_index(run: Run, retired: str | None) -> int:
     app = application()
     if retired:
         app.index.drop_collection(retired)
-    collections = {pipeline.fingerprint: pipeline.collection.name for pipeline in app.written_pipelines()}
-    swept = sweep_superseded(run, collections=collections, versions=app.versions, index=app.index)
-    for name in collections.values():
-        app.index.optimize(name)
+    swept = app.with_collections(
+        lambda names: sweep_superseded(run, collections=names, versions=app.versions, index=app.index)
+    )
+    app.with_collections(_optimize)
     return swept
+
+
+def _optimize(names: Mapping[str, str]) -> None:
+    for name in names.values():
+        application().index.optimize(name)

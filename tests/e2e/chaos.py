@@ -1,6 +1,6 @@
 """Kills ingests of a folder that people keep changing, and looks into the stores afterwards.
 
-The stores are opened without the product's code: SQLite and LanceDB are read as anybody could read them.
+The stores are opened without the product's code: databases and LanceDB are read as anybody could read them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 
 from tests.e2e.command import CommandLine, kill_group, wait_until
 from tests.fakes.hostile_files import write_docx
@@ -144,6 +145,9 @@ _LIVE_CHUNKS = "SELECT chunk_id FROM chunks JOIN documents ON documents.live_ver
 
 
 def _query(shell: CommandLine, query: str) -> list[str]:
+    if url := shell.settings.get("EXPERTLOOP_DATABASE_URL"):
+        with psycopg.connect(url.replace("+psycopg", "")) as connection:
+            return [str(value) for (value,) in connection.execute(query.encode())]
     with closing(sqlite3.connect(f"file:{shell.home / 'expertloop.db'}?mode=ro", uri=True, timeout=30)) as database:
         return [str(value) for (value,) in database.execute(query)]
 
@@ -225,7 +229,7 @@ class Killer:
             yield Kill(phase, second, processes, survivors, ledger, seconds, find_faults(self._shell))
 
     def _kill_one(self, *, everywhere: bool) -> tuple[str, float, int, list[str]] | None:
-        known = len(_query(self._shell, "SELECT run_id FROM runs"))
+        known = _count_runs(self._shell)
         ingest = self._start()
         if not everywhere:
             self._wait_for_run(ingest, known=known)
@@ -244,10 +248,8 @@ class Killer:
         return self._shell.start("ingest", self._corpus.folder, "--json")
 
     def _wait_for_run(self, ingest: subprocess.Popen[bytes], *, known: int) -> None:
-        database = self._shell.home / "expertloop.db"
-
         def begun() -> bool:
-            return ingest.poll() is not None or (database.exists() and _count_runs(self._shell) > known)
+            return ingest.poll() is not None or _count_runs(self._shell) > known
 
         wait_until(begun, what="the run's first row in the database", pause_seconds=0.01)
 
@@ -260,7 +262,7 @@ class Killer:
 def _count_runs(shell: CommandLine) -> int:
     try:
         return len(_query(shell, "SELECT run_id FROM runs"))
-    except sqlite3.OperationalError:  # the tables are not there yet
+    except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):  # the tables are not there yet
         return 0
 
 

@@ -8,12 +8,25 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import CommandLine, prefect_server
+from tests.postgresql import PostgreSQLServer
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> CommandLine:
     """A shell in an empty folder."""
     return CommandLine(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shell_on_both(request: pytest.FixtureRequest, shell: CommandLine) -> Iterator[CommandLine]:
+    """A shell whose commands keep their state in each of the databases."""
+    if request.param == "sqlite":
+        yield shell
+        return
+    server: PostgreSQLServer = request.getfixturevalue("postgresql")
+    name = server.create_database()
+    yield shell.set(EXPERTLOOP_DATABASE_URL=server.url(name))
+    server.drop_database(name)
 
 
 @pytest.fixture(scope="session")

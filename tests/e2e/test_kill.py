@@ -9,24 +9,27 @@ import pytest
 from tests.e2e.chaos import Corpus, Killer, find_leftovers, find_unrecalled, is_balanced, kill_leader, read_stores
 from tests.e2e.command import CommandLine, wait_until
 
-KILLS = 10
+KILLS = {"sqlite": 10, "postgresql": 4}
 SEED = 20260504
 
 
 @pytest.mark.slow
 @pytest.mark.server
-def test_ten_kills_of_an_ingest_of_changing_documents_leave_no_trace(tmp_path: Path, api_url: str) -> None:
+def test_kills_of_an_ingest_of_changing_documents_leave_no_trace(
+    request: pytest.FixtureRequest, tmp_path: Path, api_url: str, shell_on_both: CommandLine
+) -> None:
+    kills = KILLS[request.node.callspec.params["shell_on_both"]]
     corpus = Corpus(tmp_path / "documents", seed=SEED, documents=20)
-    shell = CommandLine(tmp_path).set(PREFECT_API_URL=api_url)
+    shell = shell_on_both.set(PREFECT_API_URL=api_url)
     killer = Killer(shell, corpus, seed=SEED)
     assert killer.measure()["unchanged"] == 20
-    for killed in killer.kill(KILLS):
+    for killed in killer.kill(kills):
         assert killed.survivors == []
         assert is_balanced(killed.ledger), killed.ledger
         assert killed.faults == []
     corpus.repair()
     assert is_balanced(shell.run("ingest", corpus.folder, "--json").record)
-    clean = shell.set(EXPERTLOOP_HOME=str(tmp_path / "clean"))
+    clean = shell.set(EXPERTLOOP_HOME=str(tmp_path / "clean"), EXPERTLOOP_DATABASE_URL="")
     assert is_balanced(clean.run("ingest", corpus.folder, "--json").record)
     assert read_stores(shell) == read_stores(clean)
     assert find_unrecalled(shell) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,13 @@ def world(home: Path, prefect_api: None) -> World:
     world = World(Settings())
     use_application(world)
     return world
+
+
+@pytest.fixture
+def world_on_both(home: Path, prefect_api: None, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A fresh world on each database: for what the databases could do differently."""
+    monkeypatch.setenv("EXPERTLOOP_DATABASE_URL", database_url)
+    world = World(Settings())
+    use_application(world)
+    yield world
+    world.database.close()

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database, upsert
+from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.schema import gaps
 from tasks.language import detect_language
 from tasks.models import Answer, Gap, derive_id
@@ -27,6 +28,7 @@ class DatabaseGaps:
             return
         now = datetime.now(UTC)
         with self._database.write() as connection:
+            lock_name(connection, "gaps")
             for answer in abstained:
                 key = _derive_gap_id(tenant, answer.question)
                 known = connection.execute(sa.select(gaps).where(gaps.c.gap_id == key)).one_or_none()

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from tasks.errors import DeviceBusy, ProductError
-from tasks.integrations.database.engine import Database
+from tasks.integrations.database.engine import Database, insert_new
 from tasks.integrations.database.schema import leases
 from tasks.models import derive_id
 
@@ -77,17 +77,20 @@ class Leases:
         return token
 
     def _try_acquire(self, name: str, *, silent: RowMapping | None) -> tuple[str | None, RowMapping | None]:
+        mine, row = leases.c.name == name, _own_row(name)
         with self._database.write() as connection:
-            query = sa.select(leases).where(leases.c.name == name).with_for_update()
-            holder = connection.execute(query).mappings().one_or_none()
-            if holder and not _is_dead(holder) and not (silent and not _moved(silent, holder)):
-                return None, holder
-            if holder:
+            # Inserting comes first: on PostgreSQL two may look at once, and both would find nobody.
+            while not insert_new(connection, leases, row):
+                query = sa.select(leases).where(mine).with_for_update()
+                holder = connection.execute(query).mappings().one_or_none()
+                if holder is None:
+                    continue  # released between the two statements
+                if not _is_dead(holder) and not (silent and not _moved(silent, holder)):
+                    return None, holder
                 logger.warning("lease taken over name=%s from_host=%s from_pid=%s", name, holder["host"], holder["pid"])
-                connection.execute(sa.delete(leases).where(leases.c.name == name))
-            row = _own_row(name)
-            connection.execute(sa.insert(leases).values(row))
-            return str(row["token"]), None
+                connection.execute(sa.update(leases).where(mine).values(row))
+                break
+        return str(row["token"]), None
 
     def _beat(self, name: str, token: str, stopped: threading.Event) -> None:
         beat = sa.update(leases).where(leases.c.name == name, leases.c.token == token)
@@ -101,13 +104,15 @@ class Leases:
 
 
 def check_lease(connection: Connection, token: str) -> None:
-    """The fence: inside a write, make sure that the run still holds its lease.
+    """The fence: inside a write, make sure that the run still holds its lease; being at work is a beat, too.
+
+    The changed row stays locked until the commit, so that nobody takes over in between.
 
     Raises:
         DeviceBusy: It was silent so long that another run took over; nothing is committed.
     """
-    held = connection.execute(sa.select(leases.c.name).where(leases.c.token == token).with_for_update()).first()
-    if held is None:
+    beat = sa.update(leases).where(leases.c.token == token).values(beats=leases.c.beats + 1)
+    if connection.execute(beat).rowcount == 0:
         raise DeviceBusy(
             "this run was silent for too long and another one took its place",
             advice="nothing is lost: the other run finishes the work, or run the command again",

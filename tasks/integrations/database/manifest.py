@@ -10,26 +10,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tasks.integrations.database.engine import Database, upsert
+from tasks.integrations.database.engine import Database, update_rows, upsert
 from tasks.integrations.database.leases import check_lease
-from tasks.integrations.database.rows import (
-    chunk_from_row,
-    chunk_rows,
-    listed_document,
-    listing_row,
-    part_problem_rows,
-    version_row,
-)
+from tasks.integrations.database.locks import lock_name
+from tasks.integrations.database.rows import listed_document, listing_row, part_problem_rows
 from tasks.integrations.database.schema import (
-    chunks,
     collections,
     document_readers,
     documents,
     listing,
     versions,
 )
+from tasks.integrations.database.writing import complete_versions, copied_version, write_versions
 from tasks.models import (
-    ChunkedDocument,
     ListedDocument,
     Problem,
     Run,
@@ -39,6 +32,7 @@ from tasks.models import (
 from tasks.ports import Candidate, Gone, Known, NewVersion, Reading
 
 LIVE = ("live", "empty", "outdated")
+FAILED = frozenset({"outdated", "quarantined"})
 RACY_SECONDS = 2
 """A file modified this shortly before the listing may change again within its clock's grain: it is hashed next time."""
 
@@ -124,29 +118,37 @@ class DatabaseManifest:
         with self._database.write() as connection:
             check_lease(connection, run.lease_token)
             write_versions(connection, run, written)
-            for reading in readings:
-                connection.execute(
-                    sa.update(listing)
-                    .where(listing.c.run_id == run.run_id, listing.c.document_id == reading.document_id)
-                    .values(_outcome_values(reading))
-                )
+            update_rows(
+                connection,
+                sa.update(listing).where(listing.c.run_id == run.run_id),
+                {reading.document_id: _outcome_values(reading) for reading in readings},
+            )
 
-    def publish_batch(self, run: Run, batch: int, *, capabilities: str) -> None:
-        """The commit that readers see: move live versions, states, readers, problems of one batch."""
+    def publish_batch(self, run: Run, batch: int, *, capabilities: str) -> list[str]:
+        """The commit that readers see: move live versions, states, readers, problems of one batch.
+
+        Returns:
+            version_ids that must be in the vector store first: nothing was published then. Another run's flip has made
+            a collection serve that did not exist when this batch was read.
+        """
         query = sa.select(listing).where(
             listing.c.run_id == run.run_id, listing.c.batch == batch, listing.c.outcome.is_not(None)
         )
         with self._database.write() as connection:
             check_lease(connection, run.lease_token)
+            lock_name(connection, "collections", shared=True)
             rows = connection.execute(query).mappings().all()
-            known = _documents_by_id(connection, [row["document_id"] for row in rows])
             live = _serving_versions(connection, rows)
+            if waiting := complete_versions(connection, run, [row for row in rows if not _is_served(row, live)]):
+                return waiting
+            known = _documents_by_id(connection, [row["document_id"] for row in rows])
             published = [_document_row(run, row, known.get(row["document_id"]), live, capabilities) for row in rows]
             upsert(connection, documents, published)
             write_readers(connection, {row["document_id"]: row["groups"] for row in published})
             for row in rows:
                 if row["renamed_from"]:
                     move_document(connection, row["renamed_from"], row["document_id"])
+        return []
 
     def count_gone(self, run: Run) -> Gone:
         """How many live documents the listing does not name, renamed ones left out (they have moved already)."""
@@ -196,19 +198,6 @@ class DatabaseManifest:
         return {wanted[version_id] for version_id in connection.execute(query).scalars()}
 
 
-def write_versions(connection: Connection, run: Run, written: Sequence[NewVersion]) -> None:
-    """Write versions and chunks in state "writing"; a half-written version of a killed run is replaced."""
-    if not written:
-        return
-    now = datetime.now(UTC)
-    ids = [version.version_id for version in written]
-    connection.execute(sa.delete(chunks).where(chunks.c.version_id.in_(ids)))
-    upsert(connection, versions, [version_row(run, version) | {"created_at": now} for version in written])
-    rows = [row for version in written for row in chunk_rows(version)]
-    if rows:
-        connection.execute(sa.insert(chunks), rows)
-
-
 def write_readers(connection: Connection, readers: dict[str, Sequence[str]]) -> None:
     """Replace who may read each document."""
     if not readers:
@@ -223,41 +212,6 @@ def move_document(connection: Connection, old: str, new: str) -> None:
     """Everything that hangs on a renamed document goes with it; the old row goes away in the same commit."""
     connection.execute(sa.update(versions).where(versions.c.document_id == old).values(document_id=new))
     connection.execute(sa.delete(documents).where(documents.c.document_id == old))
-
-
-def copied_version(
-    connection: Connection,
-    version_id: str,
-    *,
-    document_id: str,
-    groups: Sequence[str],
-    fingerprint: str | None = None,
-) -> NewVersion:
-    """The same text and chunks under another document_id or pipeline."""
-    row = connection.execute(sa.select(versions).where(versions.c.version_id == version_id)).mappings().one()
-    parts = (
-        connection.execute(sa.select(chunks).where(chunks.c.version_id == version_id).order_by(chunks.c.position))
-        .mappings()
-        .all()
-    )
-    fingerprint = fingerprint or row["fingerprint"]
-    return NewVersion(
-        version_id=derive_version_id(document_id, row["content_hash"], fingerprint),
-        document_id=document_id,
-        content_hash=row["content_hash"],
-        fingerprint=fingerprint,
-        document=ChunkedDocument(
-            text=row["text"],
-            title=row["title"],
-            language=row["language"],
-            chunks=tuple(chunk_from_row(dict(part)) for part in parts),
-        ),
-        document_type=row["document_type"],
-        modified=row["modified"],
-        groups=tuple(sorted(set(groups))),
-        embedding_keys=tuple(part["embedding_key"] for part in parts),
-        copied_from=version_id if fingerprint == row["fingerprint"] else None,
-    )
 
 
 def _listed_twice(run: Run, row: dict[str, Any]) -> dict[str, Any]:
@@ -312,10 +266,8 @@ def _take_over_readers(connection: Connection, run: Run) -> None:
         )
     )
     changed = {row.document_id: row.groups for row in connection.execute(query)}
-    for document_id, groups in changed.items():
-        connection.execute(
-            sa.update(documents).where(documents.c.document_id == document_id).values(groups=groups, readers_stale=True)
-        )
+    values = {document_id: {"groups": groups, "readers_stale": True} for document_id, groups in changed.items()}
+    update_rows(connection, sa.update(documents), values)
     write_readers(connection, changed)
 
 
@@ -384,10 +336,14 @@ def _serving_versions(connection: Connection, rows: Sequence[Any]) -> dict[tuple
     return {(row.document_id, row.content_hash): row for row in connection.execute(query)}
 
 
+def _is_served(row: Any, live: dict[tuple[str, str], Any]) -> bool:
+    return row["outcome"] in FAILED or (row["document_id"], row["content_hash"]) in live
+
+
 def _document_row(
     run: Run, row: Any, known: Any, live: dict[tuple[str, str], Any], capabilities: str
 ) -> dict[str, Any]:
-    failed = row["outcome"] in {"outdated", "quarantined"}
+    failed = row["outcome"] in FAILED
     kept = {"live_version_id": known["live_version_id"], "content_hash": known["content_hash"]} if known else {}
     if failed:
         what = {"state": row["outcome"], "live_version_id": None, "content_hash": None} | (

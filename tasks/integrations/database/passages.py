@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from tasks.access_models import ReadableDocument
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.rows import chunk_from_row
-from tasks.integrations.database.schema import chunks, document_readers, documents, sources, versions
+from tasks.integrations.database.schema import chunks, document_readers, documents, is_storable, sources, versions
 from tasks.models import Passage, Trust
 
 _VERSION_FIELDS = ("document_id", "content_hash", "title", "document_type", "modified")
@@ -148,9 +148,10 @@ def _content(chunk_ids: Iterable[str]) -> sa.Select[Any]:
 
 
 def _readable(tenant: str, principals: frozenset[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    # Stored text has a replacement character for what no database keeps: two names must not become one by it.
+    names = sorted(name for name in principals if is_storable(name))
     readable = sa.exists().where(
-        document_readers.c.document_id == documents.c.document_id,
-        document_readers.c.principal.in_(sorted(principals)),
+        document_readers.c.document_id == documents.c.document_id, document_readers.c.principal.in_(names)
     )
     return documents.c.tenant == tenant, readable
 

@@ -12,6 +12,7 @@ audit · served_answer ─< feedback               what the server did for whom 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +41,34 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database keeps the text as it is."""
+    return _UNSTORABLE.search(text) is None
+
+
+class StoredText(sa.TypeDecorator[str]):
+    """Text that is equal on every database.
+
+    PostgreSQL refuses NUL, and neither database takes half of a surrogate pair: both become the replacement character,
+    one for one, so that offsets of citations stay true. Order is that of code points (collation "C"), as in SQLite; it
+    also keeps indexes valid when the operating system's rules for a language change.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[str]:
+        """TEXT, with its order on PostgreSQL."""
+        return dialect.type_descriptor(sa.Text(collation="C") if dialect.name == "postgresql" else sa.Text())
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """As it can be stored."""
+        return None if value is None else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -59,10 +88,10 @@ documents = sa.Table(
     metadata,
     _id("document_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("path", sa.Text, nullable=False),
-    sa.Column("uri", sa.Text, nullable=False),
-    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("source", StoredText, nullable=False),
+    sa.Column("path", StoredText, nullable=False),
+    sa.Column("uri", StoredText, nullable=False),
+    sa.Column("file_name", StoredText, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # live | empty | outdated | quarantined | removed
     _id("live_version_id"),  # the version readers see; null when quarantined or removed
     sa.Column("content_hash", sa.String(64)),  # sha256 of the live version's bytes
@@ -70,17 +99,18 @@ documents = sa.Table(
     sa.Column("readers_stale", sa.Boolean, nullable=False),  # the vector store still has the former readers
     sa.Column("seen_size", sa.BigInteger),  # as listed when it was last read, well or not
     sa.Column("seen_modified", UtcDateTime),
-    sa.Column("seen_etag", sa.Text),
+    sa.Column("seen_etag", StoredText),
     sa.Column("seen_hash", sa.String(64)),
     sa.Column("read_fingerprint", sa.String(16)),  # pipeline of the last reading
     sa.Column(
         "read_capabilities",
-        sa.Text,  # what was installed and allowed then; a failure is tried again with more
+        StoredText,  # what was installed and allowed then; a failure is tried again with more
     ),
     sa.Column("problem", sa.JSON(none_as_null=True)),
     sa.Column("part_problems", sa.JSON(none_as_null=True)),
     sa.Column("updated_at", UtcDateTime, nullable=False),
-    sa.Index("ix_documents_tenant_source_path", "tenant", "source", "path", unique=True),
+    # PostgreSQL indexes 2,704 bytes, and paths may be longer; document_id is derived from all three anyway.
+    sa.Index("ix_documents_tenant_source_path", "tenant", "source", "path", unique=True).ddl_if(dialect="sqlite"),
     sa.Index("ix_documents_tenant_source_hash", "tenant", "source", "content_hash"),
 )
 
@@ -88,7 +118,7 @@ document_readers = sa.Table(
     "document_readers",
     metadata,
     _id("document_id", sa.ForeignKey("documents.document_id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("principal", sa.Text, primary_key=True),
+    sa.Column("principal", StoredText, primary_key=True),
 )
 
 versions = sa.Table(
@@ -97,13 +127,13 @@ versions = sa.Table(
     _id("version_id", primary_key=True),
     _id("document_id", nullable=False),  # no foreign key: written before its document is published
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("source", StoredText, nullable=False),
     sa.Column("content_hash", sa.String(64), nullable=False),
     sa.Column("fingerprint", sa.String(16), nullable=False),
     sa.Column("state", sa.String(8), nullable=False),  # writing | ready | swept
-    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("title", StoredText, nullable=False),
     sa.Column("language", sa.String(8), nullable=False),
-    sa.Column("text", sa.Text, nullable=False),  # empty once swept
+    sa.Column("text", StoredText, nullable=False),  # empty once swept
     sa.Column("modified", UtcDateTime),  # the document's date when this content was first seen
     sa.Column("groups", sa.JSON, nullable=False),  # readers written to the vector store with it
     sa.Column("document_type", sa.String(32), nullable=False),
@@ -122,10 +152,10 @@ chunks = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("start", sa.Integer, nullable=False),
     sa.Column("end", sa.Integer, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("repeated_header", sa.Text, nullable=False),
+    sa.Column("text", StoredText, nullable=False),
+    sa.Column("repeated_header", StoredText, nullable=False),
     sa.Column("heading_path", sa.JSON, nullable=False),
-    sa.Column("part", sa.Text),
+    sa.Column("part", StoredText),
     sa.Column("page", sa.Integer),
     sa.Column("language", sa.String(8), nullable=False),
     sa.Column("kind", sa.String(8), nullable=False),
@@ -139,14 +169,14 @@ runs = sa.Table(
     metadata,
     _id("run_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("source", StoredText, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),  # counts the runs of this source
     sa.Column("status", sa.String(16), nullable=False),  # running | done | prune-blocked | failed | abandoned
     sa.Column("live_before", sa.Integer, nullable=False),
     sa.Column("removed", sa.Integer, nullable=False),
     sa.Column("embedded", sa.Integer, nullable=False),
     sa.Column("ledger", sa.JSON(none_as_null=True)),
-    sa.Column("error", sa.Text),
+    sa.Column("error", StoredText),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
     sa.UniqueConstraint("tenant", "source", "number"),
@@ -157,13 +187,13 @@ listing = sa.Table(
     metadata,
     _id("run_id", sa.ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
     _id("document_id", primary_key=True),
-    sa.Column("path", sa.Text, nullable=False),
-    sa.Column("uri", sa.Text, nullable=False),
-    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("path", StoredText, nullable=False),
+    sa.Column("uri", StoredText, nullable=False),
+    sa.Column("file_name", StoredText, nullable=False),
     sa.Column("size_bytes", sa.BigInteger),
     sa.Column("modified", UtcDateTime),
-    sa.Column("etag", sa.Text),
-    sa.Column("title", sa.Text),
+    sa.Column("etag", StoredText),
+    sa.Column("title", StoredText),
     sa.Column("groups", sa.JSON, nullable=False),
     sa.Column("language", sa.String(8)),
     sa.Column("problem", sa.JSON(none_as_null=True)),
@@ -197,9 +227,9 @@ cached_vectors = sa.Table(
 leases = sa.Table(
     "leases",
     metadata,
-    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("name", StoredText, primary_key=True),
     sa.Column("token", sa.String(36), nullable=False),  # derived from holder and beginning; fences every commit
-    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("host", StoredText, nullable=False),
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("process_started", sa.Float, nullable=False),  # seconds since the epoch; pids are reused
     sa.Column("beats", sa.Integer, nullable=False),  # counts up; compared, never read as a clock
@@ -211,7 +241,7 @@ questions = sa.Table(
     metadata,
     _id("question_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("text", StoredText, nullable=False),
     sa.Column("principals", sa.JSON, nullable=False),
     sa.Column("asked_at", UtcDateTime, nullable=False),
 )
@@ -230,7 +260,7 @@ gaps = sa.Table(
     metadata,
     _id("gap_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("question", sa.Text, nullable=False),
+    sa.Column("question", StoredText, nullable=False),
     sa.Column("language", sa.String(8), nullable=False),
     sa.Column("reason", sa.String(32), nullable=False),
     sa.Column("asked", sa.Integer, nullable=False),
@@ -255,10 +285,10 @@ evaluations = sa.Table(
     metadata,
     _id("run_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("questions_file", sa.Text, nullable=False),
+    sa.Column("questions_file", StoredText, nullable=False),
     sa.Column("questions_hash", sa.String(64), nullable=False),
     sa.Column("collection", sa.String(128), nullable=False),
-    sa.Column("generator", sa.Text, nullable=False),
+    sa.Column("generator", StoredText, nullable=False),
     sa.Column("settings", sa.JSON, nullable=False),
     sa.Column("total", sa.Integer, nullable=False),
     sa.Column("summary", sa.JSON(none_as_null=True)),
@@ -280,7 +310,7 @@ api_keys = sa.Table(
     metadata,
     sa.Column("key_id", sa.String(16), primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("principal", StoredText, nullable=False),
     sa.Column("groups", sa.JSON, nullable=False),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("secret_hash", sa.String(64), nullable=False),  # sha256; the secret itself is kept nowhere
@@ -296,13 +326,13 @@ audit = sa.Table(
     sa.Column("request_id", sa.String(64), nullable=False),
     sa.Column("action", sa.String(16), nullable=False),  # answer | search | document
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("principal", sa.Text, nullable=False),
-    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("principal", StoredText, nullable=False),
+    sa.Column("key_id", StoredText, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("question_hash", sa.String(64)),
     sa.Column("document_ids", sa.JSON, nullable=False),  # shown: cited, or listed as a source
     sa.Column("mode", sa.String(16)),
-    sa.Column("reason", sa.Text),
+    sa.Column("reason", StoredText),
     sa.Index("ix_audit_at", "at"),
     sa.Index("ix_audit_tenant_principal", "tenant", "principal"),
 )
@@ -312,7 +342,7 @@ served_answers = sa.Table(
     metadata,
     _id("answer_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("principal", StoredText, nullable=False),
     sa.Column("principals", sa.JSON, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("answer", sa.JSON, nullable=False),
@@ -323,10 +353,10 @@ feedback = sa.Table(
     "feedback",
     metadata,
     _id("answer_id", sa.ForeignKey("served_answers.answer_id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("principal", sa.Text, primary_key=True),
+    sa.Column("principal", StoredText, primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("verdict", sa.String(16), nullable=False),  # good | wrong | corrected
-    sa.Column("text", sa.Text),
+    sa.Column("text", StoredText),
     sa.Column("at", UtcDateTime, nullable=False),
 )
 
@@ -334,6 +364,6 @@ sources = sa.Table(
     "sources",
     metadata,
     sa.Column("tenant", sa.String(64), primary_key=True),
-    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("source", StoredText, primary_key=True),
     sa.Column("trust", sa.String(8), nullable=False),  # high | normal | low
 )

@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection
 
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import check_lease
-from tasks.integrations.database.manifest import copied_version, write_versions
+from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.rows import chunk_from_row
 from tasks.integrations.database.schema import chunks, collections, documents, listing, versions
+from tasks.integrations.database.writing import copied_version, write_versions
 from tasks.models import Pipeline, Run
 from tasks.ports import IndexedChunk, StoredVersion, Superseded
 
@@ -64,6 +65,7 @@ class DatabaseVersions:
     def mark_unindexed(self, fingerprint: str) -> None:
         """The vector store lost a collection: its versions are to be written again, and stay live meanwhile."""
         with self._database.write() as connection:
+            lock_name(connection, "collections")
             connection.execute(
                 sa.update(versions)
                 .where(versions.c.fingerprint == fingerprint, versions.c.state == "ready")
@@ -104,7 +106,8 @@ class DatabaseVersions:
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(query.where(versions.c.version_id > last)).all()
-                page = [Superseded(r.version_id, r.fingerprint, _chunk_ids(connection, r.version_id)) for r in rows]
+                chunk_ids = _chunk_ids(connection, [row.version_id for row in rows])
+                page = [Superseded(r.version_id, r.fingerprint, chunk_ids.get(r.version_id, [])) for r in rows]
             if not page:
                 return
             last = page[-1].version_id
@@ -154,6 +157,7 @@ class DatabaseCollections:
         """Make sure that the pipeline serves or is being built; returns names of collections given up by that."""
         now = datetime.now(UTC)
         with self._database.write() as connection:
+            lock_name(connection, "collections")
             states = {row.fingerprint: row for row in connection.execute(sa.select(collections))}
             serving = next((row.fingerprint for row in states.values() if row.state == "serving"), None)
             abandoned = [
@@ -207,6 +211,7 @@ class DatabaseCollections:
         """
         built = versions.alias("built")
         with self._database.write() as connection:
+            lock_name(connection, "collections")
             missing = sa.select(sa.func.count()).where(
                 documents.c.live_version_id.is_not(None), ~_has_version(pipeline.fingerprint)
             )
@@ -270,5 +275,9 @@ def _waits_for_flip() -> sa.ColumnElement[bool]:
     )
 
 
-def _chunk_ids(connection: Connection, version_id: str) -> list[str]:
-    return list(connection.execute(sa.select(chunks.c.chunk_id).where(chunks.c.version_id == version_id)).scalars())
+def _chunk_ids(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
+    query = sa.select(chunks.c.version_id, chunks.c.chunk_id).where(chunks.c.version_id.in_(version_ids))
+    found: dict[str, list[str]] = {}
+    for version_id, chunk_id in connection.execute(query):
+        found.setdefault(version_id, []).append(chunk_id)
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +16,7 @@ from tasks.integrations.database.engine import Database
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.models import EVERYONE, Answer, Question
 from tasks.settings import Settings
+from tests.databases import on_sqlite_alone
 from tests.fakes.searcher import FakeSearcher
 from tests.unit.evaluation.cases import LIBRARY, Texts, make_answer, make_question
 
@@ -43,9 +43,7 @@ class Answerer:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> DatabaseEvaluations:
-    database = Database(f"sqlite:///{tmp_path / 'expertloop.db'}")
-    database.migrate()
+def store(database: Database) -> DatabaseEvaluations:
     store = DatabaseEvaluations(database)
     store.begin_run(RUN, again=False)
     return store
@@ -66,6 +64,7 @@ def work(store: DatabaseEvaluations, answerer: Answerer) -> list[int]:
     )  # fmt: skip
 
 
+@on_sqlite_alone
 def test_what_was_committed_before_a_failure_is_not_asked_again(store: DatabaseEvaluations) -> None:
     with pytest.raises(BackendUnavailable):
         work(store, Answerer(batches=1))
@@ -77,6 +76,7 @@ def test_what_was_committed_before_a_failure_is_not_asked_again(store: DatabaseE
     assert [result.question.id for result in store.read_results("run").values()] == ["0", "1", "2", "3", "4"]
 
 
+@on_sqlite_alone
 def test_a_question_is_asked_as_its_groups_and_the_commands(store: DatabaseEvaluations) -> None:
     answerer = Answerer()
     work(store, answerer)

@@ -25,16 +25,13 @@ from tasks.integrations.database.vector_cache import DatabaseVectorCache
 from tasks.models import EmbedderIdentity
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(f"sqlite:///{tmp_path / 'home' / 'expertloop.db'}")
-    database.migrate()
-    return database
-
-
 def test_the_migrations_make_exactly_the_declared_tables(database: Database) -> None:
     with database.read() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        # Alembic does not look at `ddl_if`.
+        absent = {"ix_documents_tenant_source_path"} if connection.dialect.name == "postgresql" else set()
+        options = {"include_object": lambda _, name, *__: name not in absent}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+        assert absent.isdisjoint(index["name"] for index in sa.inspect(connection).get_indexes("documents"))
 
 
 def test_the_head_revision_is_the_newest_migration() -> None:
@@ -108,11 +105,8 @@ def _die_holding(url: str) -> None:
     psutil.Process().kill()
 
 
-def test_a_holder_that_was_killed_on_this_host_loses_the_lease_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'x.db'}"
-    database = Database(url)
-    database.migrate()
-    process = multiprocessing.get_context("spawn").Process(target=_die_holding, args=(url,))
+def test_a_holder_that_was_killed_on_this_host_loses_the_lease_at_once(database: Database, database_url: str) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_die_holding, args=(database_url,))
     process.start()
     process.join()
     with Leases(database, lease_seconds=3600).hold("source a") as token, database.write() as connection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,7 @@ from tasks.models import Answer
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> DatabaseEvaluations:
-    database = Database(f"sqlite:///{tmp_path / 'expertloop.db'}")
-    database.migrate()
+def store(database: Database) -> DatabaseEvaluations:
     return DatabaseEvaluations(database)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from tasks.access_models import AuditEntry, Feedback, ServedAnswer, Verdict
@@ -15,13 +13,6 @@ from tasks.integrations.database.served import DatabaseServedLog
 from tasks.models import Answer
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(f"sqlite:///{tmp_path / 'expertloop.db'}")
-    database.migrate()
-    return database
 
 
 def entry(request_id: str = "r1", *, at: datetime = NOW) -> AuditEntry:

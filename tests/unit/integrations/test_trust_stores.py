@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +14,6 @@ from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.integrations.remembering import RememberingEmbedder
 from tasks.models import Answer, Calibration, CalibrationKey, OperatingPoint, Silence
 from tests.fakes.embedder import FakeEmbedder
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(f"sqlite:///{tmp_path / 'expertloop.db'}")
-    database.migrate()
-    return database
 
 
 def silence(question: str, reason: Silence = Silence.LOW_CONFIDENCE) -> Answer:

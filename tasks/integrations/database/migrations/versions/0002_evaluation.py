@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tasks.integrations.database.schema import UtcDateTime
+from tasks.integrations.database.schema import StoredText, UtcDateTime
 
 revision = "0002"
 down_revision = "0001"
@@ -18,10 +18,10 @@ def upgrade() -> None:
         "evaluations",
         sa.Column("run_id", sa.String(length=36), nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
-        sa.Column("questions_file", sa.Text(), nullable=False),
+        sa.Column("questions_file", StoredText(), nullable=False),
         sa.Column("questions_hash", sa.String(length=64), nullable=False),
         sa.Column("collection", sa.String(length=128), nullable=False),
-        sa.Column("generator", sa.Text(), nullable=False),
+        sa.Column("generator", StoredText(), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("summary", sa.JSON(none_as_null=True), nullable=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tasks.integrations.database.schema import UtcDateTime
+from tasks.integrations.database.schema import StoredText, UtcDateTime
 
 revision = "0003"
 down_revision = "0002"
@@ -18,7 +18,7 @@ def upgrade() -> None:
         "api_keys",
         sa.Column("key_id", sa.String(length=16), nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
-        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("principal", StoredText(), nullable=False),
         sa.Column("groups", sa.JSON(), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
@@ -33,13 +33,13 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(length=64), nullable=False),
         sa.Column("action", sa.String(length=16), nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
-        sa.Column("principal", sa.Text(), nullable=False),
-        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("principal", StoredText(), nullable=False),
+        sa.Column("key_id", StoredText(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.Column("question_hash", sa.String(length=64), nullable=True),
         sa.Column("document_ids", sa.JSON(), nullable=False),
         sa.Column("mode", sa.String(length=16), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("reason", StoredText(), nullable=True),
         sa.PrimaryKeyConstraint("audit_id", name=op.f("pk_audit")),
     )
     op.create_index("ix_audit_at", "audit", ["at"], unique=False)
@@ -48,7 +48,7 @@ def upgrade() -> None:
         "served_answers",
         sa.Column("answer_id", sa.String(length=36), nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
-        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("principal", StoredText(), nullable=False),
         sa.Column("principals", sa.JSON(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.Column("answer", sa.JSON(), nullable=False),
@@ -58,10 +58,10 @@ def upgrade() -> None:
     op.create_table(
         "feedback",
         sa.Column("answer_id", sa.String(length=36), nullable=False),
-        sa.Column("principal", sa.Text(), nullable=False),
+        sa.Column("principal", StoredText(), nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
         sa.Column("verdict", sa.String(length=16), nullable=False),
-        sa.Column("text", sa.Text(), nullable=True),
+        sa.Column("text", StoredText(), nullable=True),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["answer_id"], ["served_answers.answer_id"], name=op.f("fk_feedback_answer_id"), ondelete="CASCADE"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tasks.integrations.database.schema import UtcDateTime
+from tasks.integrations.database.schema import StoredText, UtcDateTime
 
 revision = "0004"
 down_revision = "0003"
@@ -18,7 +18,7 @@ def upgrade() -> None:
         "gaps",
         sa.Column("gap_id", sa.String(length=36), nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
-        sa.Column("question", sa.Text(), nullable=False),
+        sa.Column("question", StoredText(), nullable=False),
         sa.Column("language", sa.String(length=8), nullable=False),
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("asked", sa.Integer(), nullable=False),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from tasks.integrations.database.schema import StoredText
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -15,7 +17,7 @@ def upgrade() -> None:
     op.create_table(
         "sources",
         sa.Column("tenant", sa.String(length=64), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("source", StoredText(), nullable=False),
         sa.Column("trust", sa.String(length=8), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "source", name=op.f("pk_sources")),
     )
