@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError, ProductError
 
-HEAD_REVISION = "0004"
+HEAD_REVISION = "0007"
 """The newest file in migrations/versions; a test compares."""
 
 
