@@ -198,10 +198,11 @@ class ImportSummary(Noun):
 
     rows: int = 0
     imported: int = 0
-    updated: int = 0
-    unchanged: int = 0
+    unchanged: int = Field(default=0, description="known from before, whatever became of them since")
+    duplicates: int = Field(default=0, description="the same as an earlier row of the file")
     rejected: int = 0
-    flagged: int = Field(default=0, description="of those imported or updated: a check found something")
+    approved: int = Field(default=0, description="of those imported: the file said so and no check found anything")
+    flagged: int = Field(default=0, description="of those imported: a check found something")
     proposed: int = Field(default=0, description="of those imported: we proposed the quoted span")
     embedded: int = Field(default=0, description="rows compared with others by meaning, too")
 

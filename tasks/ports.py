@@ -621,6 +621,9 @@ class CitedDocuments(Protocol):
     def list_live(self, tenant: str) -> list[str]:
         """Every live document_id, in order."""
 
+    def list_principals(self, tenant: str) -> frozenset[str]:
+        """Everyone who may read anything: what a curator reads as."""
+
 
 class SupportChecker(Protocol):
     """Judges whether quoted spans say what an answer says; `tasks.answering` knows how."""
@@ -634,6 +637,14 @@ class SupportChecker(Protocol):
 
     def propose_evidence(self, pair: Pair, hits: Sequence[Hit]) -> list[Evidence]:
         """The spans of found passages that carry the answer best; none where nothing does."""
+
+
+class RawRow(NamedTuple):
+    """A row of a file of pairs as it stands there; `fault` says why it could not even be read."""
+
+    number: int
+    fields: Mapping[str, Any]
+    fault: str = ""
 
 
 class NameFinder(Protocol):

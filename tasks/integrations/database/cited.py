@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tasks.curation_models import CitedDocument
 from tasks.integrations.database.engine import Database, list_batches
 from tasks.integrations.database.rows import chunk_from_row
-from tasks.integrations.database.schema import chunks, documents, versions
+from tasks.integrations.database.schema import chunks, document_readers, documents, versions
 from tasks.models import Chunk
 
 PAGE = 1000
@@ -89,6 +89,17 @@ class DatabaseCited:
         query = _live(tenant, documents.c.document_id).order_by(documents.c.document_id)
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
+
+    def list_principals(self, tenant: str) -> frozenset[str]:
+        """Everyone who may read anything: what a curator reads as."""
+        query = (
+            sa.select(document_readers.c.principal)
+            .join(documents, documents.c.document_id == document_readers.c.document_id)
+            .where(documents.c.tenant == tenant)
+            .distinct()
+        )
+        with self._database.read() as connection:
+            return frozenset(connection.execute(query).scalars())
 
 
 def _live(tenant: str, *columns: Any) -> sa.Select[Any]:

@@ -166,9 +166,13 @@ def _write(connection: Connection, indexed: Sequence[IndexedPair]) -> None:
         return
     now = datetime.now(UTC)
     ids = [one.pair.pair_id for one in indexed]
-    query = sa.select(pairs.c.pair_id, pairs.c.created_at).where(pairs.c.pair_id.in_(ids))
-    born = {row.pair_id: row.created_at for row in connection.execute(query)}
-    rows = [_pair_row(one) | {"created_at": born.get(one.pair.pair_id, now), "updated_at": now} for one in indexed]
+    kept = [pairs.c[name] for name in ("pair_id", "created_at", "question_key", "vector", "embedder")]
+    query = sa.select(*kept).where(pairs.c.pair_id.in_(ids))
+    before = {row["pair_id"]: dict(row) for row in connection.execute(query).mappings()}
+    rows = [_keep_vector(_pair_row(one), before.get(one.pair.pair_id)) | {"updated_at": now} for one in indexed]
+    rows = [
+        {"created_at": before[row["pair_id"]]["created_at"] if row["pair_id"] in before else now} | row for row in rows
+    ]
     upsert(connection, pairs, rows)
     for table in (pair_evidence, pair_bands):
         connection.execute(sa.delete(table).where(table.c.pair_id.in_(ids)))
@@ -189,6 +193,13 @@ def _pair_row(indexed: IndexedPair) -> dict[str, Any]:
     vector = None if indexed.vector is None else indexed.vector.astype("<f2").tobytes()
     keys = {"content_key": _content_key(pair), "question_key": _question_key(pair.tenant, pair.question)}
     return fields | keys | {"vector": vector, "embedder": indexed.embedder}
+
+
+def _keep_vector(row: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """An unchanged question keeps its vector where the writer brings none."""
+    if row["vector"] is not None or before is None or before["question_key"] != row["question_key"]:
+        return row
+    return row | {"vector": before["vector"], "embedder": before["embedder"]}
 
 
 def _evidence_rows(pair: Pair) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A migrated database of the test's own."""
+"""A migrated database of the test's own, and a desk over it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.integrations.database.engine import Database
+from tests.fakes.curation import CuratedWorld
 
 
 @pytest.fixture
@@ -14,3 +15,8 @@ def database(tmp_path: Path) -> Database:
     database = Database(f"sqlite:///{tmp_path / 'expertloop.db'}")
     database.migrate()
     return database
+
+
+@pytest.fixture
+def world(database: Database) -> CuratedWorld:
+    return CuratedWorld(database)
