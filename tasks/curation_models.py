@@ -142,6 +142,7 @@ class FrozenPassage(Noun):
     text_sha256: str
     start: int = Field(description="anchor: characters of the version's text")
     end: int
+    rank: int | None = Field(description="place in the search, from 1; None: not found, but it holds the quoted span")
     score: float
     gold: bool = Field(description="whether it holds a quoted span of the pair")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -64,19 +64,28 @@ class Desk:
         bands = sign_bands(cut_letters(pair.question))
         return IndexedPair(pair, bands, vector, None if vector is None else self._embedder)
 
-    def check(self, pair: Pair, *, others: Sequence[Pair] = (), vector: Vectors | None = None) -> Pair:
+    def check(
+        self,
+        pair: Pair,
+        *,
+        others: Sequence[Pair] = (),
+        vector: Vectors | None = None,
+        compare: Callable[[str], bool] = lambda _: True,
+    ) -> Pair:
         """The pair with its findings of now.
 
         Args:
             others: Pairs to compare with that are not stored yet.
             vector: Of the question; None: pairs are compared by letters alone.
+            compare: Tells by its pair_id whether a stored pair counts.
         """
         alike = {one.pair.pair_id: one for one in map(Alike, others)}
         bands = sign_bands(cut_letters(pair.question))
         alike |= {one.pair_id: Alike(one) for one in self.ports.pairs.find_alike(self.tenant, bands, pair.question)}
         if vector is not None:
             alike |= {one.pair.pair_id: one for one in self._find_near(vector)}
-        findings = self._checker.check_pair(pair, self.list_places(pair.evidence), list(alike.values()))
+        rivals = [one for one in alike.values() if compare(one.pair.pair_id)]
+        findings = self._checker.check_pair(pair, self.list_places(pair.evidence), rivals)
         return pair.model_copy(update={"findings": findings})
 
     def _find_near(self, vector: Vectors) -> list[Alike]:
