@@ -1,20 +1,75 @@
-"""`expertloop curate snapshot` and `curate datasets`: approved pairs, frozen for training and evaluation."""
+"""`expertloop curate generate`, `snapshot` and `datasets`: candidates from documents, approved pairs frozen."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
 from expertloop.curate import JsonOption, refresh
 from expertloop.output import print_json, print_note, print_table
+from expertloop.pair_text import pair_record
+from tasks.curation.rows import Draft
 from tasks.curation_models import Removal
+from tasks.errors import ConfigurationError
 from tasks.models import EVERYONE
 from tasks.settings import Settings
 from tasks.wiring import Application, application
+
+
+def generate(
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="at most so many new candidates")] = 50,
+    document: Annotated[
+        str | None, typer.Option("--document", help="only from this one: file name, title or uri")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make candidates from documents, for a person to approve: by the configured model, else by templates.
+
+    The packaged smollm2 is too small to ask good questions; templates over tables and headings ask instead.
+
+    Example: expertloop curate generate --limit 20
+    """
+    from tasks.curation.collect import Importer, ImportOptions
+    from tasks.curation_models import ImportSummary, Origin
+
+    wired = application(Settings())
+    name, drafts = _draft(wired, document)
+    importer = Importer(wired.open_desk(), ImportOptions(name, datetime.now(UTC), {}, Origin.SYNTHETIC, "generate"))
+    summary = ImportSummary()
+    while summary.imported < limit and (batch := list(islice(drafts, min(_BATCH, limit - summary.imported)))):
+        progress = importer.import_drafts(batch)
+        summary = progress.summary
+        for pair in progress.pairs if as_json else ():
+            print_json(pair_record(pair))
+    print_note(f"{summary.imported} candidates by {name}, {summary.flagged} of them flagged; curate review shows them")
+
+
+def _draft(wired: Application, document: str | None) -> tuple[str, Iterator[Draft]]:
+    """Who drafts, and the drafts."""
+    from tasks.curation.generate import Source, draft_by_generator, draft_by_templates
+
+    desk, tenant = wired.open_desk(), wired.settings.tenant
+    wanted = set(desk.ports.cited.find_documents(tenant, document)) if document else None
+    if wanted is not None and not wanted:
+        raise ConfigurationError(f"no document is called {document!r}", advice="see them with: expertloop documents")
+    sources = (
+        Source(document_id, found.title, chunk)
+        for document_id, chunk in desk.ports.cited.list_chunks(tenant)
+        if (wanted is None or document_id in wanted) and (found := desk.read_document(document_id))
+    )
+    if wired.settings.generator in ("none", "smollm2") or wired.generator is None:
+        return "templates", draft_by_templates(sources)
+    return wired.generator.identity, draft_by_generator(sources, wired.generator)
+
+
+_BATCH = 32
 
 
 def snapshot(

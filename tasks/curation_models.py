@@ -183,6 +183,15 @@ class Dataset(Noun):
     folder: str = Field(description="relative to EXPERTLOOP_HOME")
 
 
+class Correction(Noun):
+    """What a reader wrote as the right answer to a question that was answered."""
+
+    question: str
+    text: str
+    principal: str
+    quoted: tuple[tuple[str, str], ...] = Field(description="(document_id, quote) of what the answer cited")
+
+
 class ReportLine(Noun):
     """What became of one row of a file: every row that is not simply taken has one."""
 

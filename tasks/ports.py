@@ -23,7 +23,7 @@ from tasks.access_models import (
     ReadableDocument,
     ServedAnswer,
 )
-from tasks.curation_models import CitedDocument, Dataset, Evidence, Pair, PairState, Split
+from tasks.curation_models import CitedDocument, Correction, Dataset, Evidence, Pair, PairState, Split
 from tasks.evaluation_models import EvaluationRun, JudgedAnswer
 from tasks.models import (
     Calibration,
@@ -652,6 +652,13 @@ class NameFinder(Protocol):
 
     def find_names(self, texts: Sequence[str]) -> list[list[str]]:
         """Names in each text."""
+
+
+class CorrectionLog(Protocol):
+    """What readers of answers wrote back."""
+
+    def list_corrections(self, tenant: str) -> Iterator[Correction]:
+        """Every right answer that a reader wrote, in order of time."""
 
 
 class SplitStore(Protocol):

@@ -124,7 +124,7 @@ class Importer:
 
     def _anchor(self, row: int, quoted: Quoted) -> Evidence | Fault | None:
         """The span of a quote, None where only a document is named, which then narrows the search for one."""
-        ids = self._desk.ports.cited.find_documents(self._desk.tenant, quoted.document)
+        ids = self._desk.find_documents(quoted.document)
         if not ids:
             return Fault(
                 row,
@@ -167,7 +167,7 @@ class Importer:
         vectors = self._embed(pairs)
         stored: list[IndexedPair] = []
         for (draft, _), pair, vector in zip(new, pairs, vectors, strict=True):
-            checked = self._desk.check(pair, others=[one.pair for one in stored], vector=vector)
+            checked = self._desk.check(pair, others=stored, vector=vector)
             too_long = next((one for one in checked.findings if one.code in _CODE_TOO_LONG), None)
             if too_long:
                 self._reject(Fault(draft.row, too_long.code, too_long.message, too_long.advice))

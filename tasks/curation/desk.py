@@ -24,6 +24,7 @@ from tasks.ports import (
 )
 
 _CACHED_DOCUMENTS = 64
+_CACHED_NAMES = 4096
 _MOST_COMPARED = 20_000
 """Pairs whose vectors are held: 40 MB. Beyond it letters alone find near duplicates until the snapshot."""
 
@@ -51,9 +52,13 @@ class Desk:
         self._ids: list[str] | None = None
         self._vectors: Vectors = np.zeros((0, 0), dtype=np.float32)
         self.read_document = lru_cache(_CACHED_DOCUMENTS)(self._read_document)
+        self.find_documents = lru_cache(_CACHED_NAMES)(self._find_documents)
 
     def _read_document(self, document_id: str) -> CitedDocument | None:
         return self.ports.cited.read_documents(self.tenant, [document_id]).get(document_id)
+
+    def _find_documents(self, name: str) -> list[str]:
+        return self.ports.cited.find_documents(self.tenant, name)
 
     def embed(self, questions: Sequence[str]) -> Vectors:
         """[n x d] vectors of questions, comparable with each other."""
@@ -68,7 +73,7 @@ class Desk:
         self,
         pair: Pair,
         *,
-        others: Sequence[Pair] = (),
+        others: Sequence[IndexedPair] = (),
         vector: Vectors | None = None,
         compare: Callable[[str], bool] = lambda _: True,
     ) -> Pair:
@@ -79,7 +84,7 @@ class Desk:
             vector: Of the question; None: pairs are compared by letters alone.
             compare: Tells by its pair_id whether a stored pair counts.
         """
-        alike = {one.pair.pair_id: one for one in map(Alike, others)}
+        alike = {one.pair.pair_id: Alike(one.pair, _measure(one.vector, vector)) for one in others}
         bands = sign_bands(cut_letters(pair.question))
         alike |= {one.pair_id: Alike(one) for one in self.ports.pairs.find_alike(self.tenant, bands, pair.question)}
         if vector is not None:
@@ -147,6 +152,10 @@ class Desk:
 
 
 _MOST_NEAR = 24
+
+
+def _measure(a: Vectors | None, b: Vectors | None) -> float | None:
+    return None if a is None or b is None else float(a @ b)
 
 
 def _find_header(chunk: Chunk, start: int) -> str:

@@ -87,7 +87,7 @@ def quote_document(desk: Desk, name: str, quote: str) -> Evidence:
     Raises:
         ConfigurationError: There is no such document, or it does not hold the words.
     """
-    ids = desk.ports.cited.find_documents(desk.tenant, name)
+    ids = desk.find_documents(name)
     if not ids:
         raise ConfigurationError(f"no document is called {name!r}", advice="see them with: expertloop documents")
     documents = [document for id_ in ids if (document := desk.read_document(id_))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -169,10 +169,13 @@ def _write(connection: Connection, indexed: Sequence[IndexedPair]) -> None:
     kept = [pairs.c[name] for name in ("pair_id", "created_at", "question_key", "vector", "embedder")]
     query = sa.select(*kept).where(pairs.c.pair_id.in_(ids))
     before = {row["pair_id"]: dict(row) for row in connection.execute(query).mappings()}
-    rows = [_keep_vector(_pair_row(one), before.get(one.pair.pair_id)) | {"updated_at": now} for one in indexed]
     rows = [
-        {"created_at": before[row["pair_id"]]["created_at"] if row["pair_id"] in before else now} | row for row in rows
+        _keep_vector(_pair_row(one), before.get(one.pair.pair_id))
+        # A microsecond apart: pairs are listed in the order of their file.
+        | {"created_at": now + timedelta(microseconds=place), "updated_at": now}
+        for place, one in enumerate(indexed)
     ]
+    rows = [row | {"created_at": before.get(row["pair_id"], row)["created_at"]} for row in rows]
     upsert(connection, pairs, rows)
     for table in (pair_evidence, pair_bands):
         connection.execute(sa.delete(table).where(table.c.pair_id.in_(ids)))

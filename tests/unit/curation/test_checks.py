@@ -89,8 +89,7 @@ def test_questions_of_the_same_meaning_are_compared_by_their_vectors(world: Cura
     """The fake embedder knows words, not their order: letters in runs differ, vectors do not."""
     first = row("changed is seal the often how", "every 900 hours")
     second = row("how often the seal is changed", "every 900 hours")
-    assert "near-duplicate" not in codes(world, first, second)
-    add_document(world.database, "manual.md", MANUAL)
+    assert "near-duplicate" in codes(world, first, second)
     third = row("the seal is changed how often", "every 900 hours")
     assert "near-duplicate" in codes(world, third)
 
