@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ from tasks.ports import NameFinder, SupportChecker
 _WORDS_THAT_TELL = 5
 """Shorter texts are too often names and codes for their language to be told."""
 _SHOWN = 120
+_TWO_CAPITALS = re.compile(r"\b[^\W\d_a-z][\w.'-]*\s+[^\W\d_a-z]")
+"""A first and a last name are two capitalised words; without such a pair the model of names need not be asked."""
 _YES_OR_NO = frozenset({"yes", "no", "ja", "nein"})
 
 
@@ -100,7 +103,7 @@ class Checker:
     def _check_persons(self, pair: Pair) -> list[Finding]:
         text = f"{pair.question}\n{pair.answer}"
         kinds = find_personal_data(text)
-        if pair.language == "en":
+        if pair.language == "en" and _TWO_CAPITALS.search(text):
             (named,) = self._names.find_names([text])
             kinds += ["person's name"] if named and "person's name" not in kinds else []
         if not kinds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -84,14 +84,23 @@ class Desk:
             vector: Of the question; None: pairs are compared by letters alone.
             compare: Tells by its pair_id whether a stored pair counts.
         """
-        alike = {one.pair.pair_id: Alike(one.pair, _measure(one.vector, vector)) for one in others}
         bands = sign_bands(cut_letters(pair.question))
+        alike = {one.pair.pair_id: one for one in self._find_among(others, frozenset(bands), vector)}
         alike |= {one.pair_id: Alike(one) for one in self.ports.pairs.find_alike(self.tenant, bands, pair.question)}
         if vector is not None:
             alike |= {one.pair.pair_id: one for one in self._find_near(vector)}
         rivals = [one for one in alike.values() if compare(one.pair.pair_id)]
         findings = self._checker.check_pair(pair, self.list_places(pair.evidence), rivals)
         return pair.model_copy(update={"findings": findings})
+
+    def _find_among(
+        self, others: Sequence[IndexedPair], bands: frozenset[int], vector: Vectors | None
+    ) -> Iterator[Alike]:
+        """Of pairs that are not stored yet those that share a band or a meaning, as the store finds them later."""
+        for one in others:
+            cosine = None if vector is None or one.vector is None else float(one.vector @ vector)
+            if not bands.isdisjoint(one.bands) or (cosine or 0.0) >= self._options.near_cosine:
+                yield Alike(one.pair, cosine)
 
     def _find_near(self, vector: Vectors) -> list[Alike]:
         if self._ids is None:
@@ -152,10 +161,6 @@ class Desk:
 
 
 _MOST_NEAR = 24
-
-
-def _measure(a: Vectors | None, b: Vectors | None) -> float | None:
-    return None if a is None or b is None else float(a @ b)
 
 
 def _find_header(chunk: Chunk, start: int) -> str:
