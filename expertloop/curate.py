@@ -50,7 +50,6 @@ def import_(
     """
     from tasks.curation.collect import Importer, ImportOptions
     from tasks.curation.rows import parse_mapping
-    from tasks.integrations.pair_files import read_rows
 
     wired = application(Settings())
     options = ImportOptions(author or getpass.getuser(), datetime.now(UTC), parse_mapping(mapping or []))
@@ -59,7 +58,7 @@ def import_(
     summary = ImportSummary()
     with _progress(file) as progress:
         bar = progress.add_task("import", total=None, done="")
-        for summary, lines, _ in importer.import_rows(read_rows(file)):
+        for summary, lines, _ in importer.import_rows(wired.read_pair_file(file)):
             progress.update(bar, done=f"{summary.rows} rows, {summary.imported} new, {summary.rejected} rejected")
             for line in lines:
                 _print_line(line, as_json=as_json)
@@ -105,11 +104,10 @@ def export(
     Example: expertloop curate export pairs.jsonl --state approved
     """
     from tasks.curation.rows import FIELDS, write_row
-    from tasks.integrations.pair_files import write_rows
 
     wired = application(Settings())
     found = wired.pairs.list_pairs(wired.settings.tenant, state)
-    count = write_rows(file, map(write_row, found), FIELDS)
+    count = wired.write_pair_file(file, map(write_row, found), FIELDS)
     if as_json:
         print_json({"file": str(file), "pairs": count})
     else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 from tasks.access_models import ReadableDocument
@@ -57,6 +58,7 @@ from tasks.ports import (
     PageRenderer,
     Partitioner,
     Plotter,
+    RawRow,
     Reranker,
     Searcher,
     Source,
@@ -454,6 +456,18 @@ class Application:
     def datasets(self) -> DatabaseDatasets:
         """Frozen pairs."""
         return DatabaseDatasets(self.database)
+
+    def read_pair_file(self, file: Path) -> Iterator[RawRow]:
+        """Rows of a file of pairs, streamed."""
+        from tasks.integrations.pair_files import read_rows
+
+        return read_rows(file)
+
+    def write_pair_file(self, file: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> int:
+        """Write rows in the format of the name's end; returns how many."""
+        from tasks.integrations.pair_files import write_rows
+
+        return write_rows(file, rows, columns)
 
     def likeness_embedder(self) -> Embedder:
         """Tells whether two texts mean the same, in two languages, too: the multilingual one of those packaged."""

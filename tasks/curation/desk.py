@@ -160,7 +160,7 @@ class Desk:
         )
 
 
-_MOST_NEAR = 24
+_MOST_NEAR = 8
 
 
 def _find_header(chunk: Chunk, start: int) -> str:

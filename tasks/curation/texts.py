@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,13 @@ def list_words(text: str) -> list[str]:
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
+@lru_cache(maxsize=4096)
 def list_numbers(text: str) -> frozenset[str]:
     """Words that hold a digit: quantities, dates, product codes. One other number makes another question."""
     return frozenset(word for word in list_words(text) if any(map(str.isdigit, word)))
 
 
+@lru_cache(maxsize=4096)
 def cut_letters(text: str) -> Shingles:
     """Hashed runs of five letters: for questions and answers, whose words are too few for runs of words."""
     plain = " ".join(list_words(text))

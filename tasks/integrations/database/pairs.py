@@ -18,7 +18,7 @@ from tasks.models import derive_id
 from tasks.ports import IndexedPair, Vectors
 
 PAGE = 500
-MOST_ALIKE = 24
+MOST_ALIKE = 12
 
 _PLAIN = ("pair_id", "tenant", "question", "answer", "language", "origin", "author", "state", "reason")
 
