@@ -677,8 +677,8 @@ class SplitStore(Protocol):
 class DatasetStore(Protocol):
     """The database's memory of snapshots."""
 
-    def add_dataset(self, dataset: Dataset, manifest: Mapping[str, Any], pairs: Mapping[str, Split]) -> None:
-        """Keep one; the same one twice is one."""
+    def add_dataset(self, dataset: Dataset, manifest: Mapping[str, Any], pairs: Mapping[str, Split]) -> Dataset:
+        """Keep one; the same one twice is one. Returns what is kept, with the time of its first snapshot."""
 
     def list_datasets(self, tenant: str) -> list[Dataset]:
         """Every one, the newest first."""

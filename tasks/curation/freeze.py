@@ -10,8 +10,10 @@ from tasks.curation.desk import Desk
 from tasks.curation.split import SplitShares, derive_split
 from tasks.curation_models import Example, FrozenPassage, Pair, PairState, Removal, Split
 from tasks.models import EVERYONE, Hit, Passage, Question, hash_text
+from tasks.ports import IndexedPair, Vectors
 
 _BATCH = 32
+_COMPARED_AT_ONCE = 256
 
 
 class Taken(NamedTuple):
@@ -28,12 +30,18 @@ def take_pairs(desk: Desk, scope: str) -> Taken:
     """
     taken: dict[str, Pair] = {}
     removals = []
-    for pair in desk.ports.pairs.list_pairs(desk.tenant, [PairState.APPROVED]):
-        removal = _refuse_readers(pair, scope) or _refuse_findings(desk, pair, taken)
-        if removal:
-            removals.append(removal)
-        else:
-            taken[pair.pair_id] = pair
+    approved = desk.ports.pairs.list_pairs(desk.tenant, [PairState.APPROVED])
+    while batch := list(islice(approved, _COMPARED_AT_ONCE)):
+        vectors = desk.embed([pair.question for pair in batch])
+        before: list[IndexedPair] = []
+        for pair, vector in zip(batch, vectors, strict=True):
+            removal = _refuse_readers(pair, scope) or _refuse_findings(desk, pair, taken, before, vector)
+            if removal:
+                removals.append(removal)
+            else:
+                taken[pair.pair_id] = pair
+                before.append(desk.index(pair, vector))
+        desk.remember(before)
     return Taken(list(taken.values()), removals)
 
 
@@ -44,8 +52,10 @@ def _refuse_readers(pair: Pair, scope: str) -> Removal | None:
     return Removal(pair_id=pair.pair_id, reason="readers", message=f"only {who} may read all of it, not all of {scope}")
 
 
-def _refuse_findings(desk: Desk, pair: Pair, taken: Mapping[str, Pair]) -> Removal | None:
-    checked = desk.check(pair, compare=taken.__contains__)
+def _refuse_findings(
+    desk: Desk, pair: Pair, taken: Mapping[str, Pair], before: Sequence[IndexedPair], vector: Vectors
+) -> Removal | None:
+    checked = desk.check(pair, others=before, vector=vector, compare=taken.__contains__)
     if not checked.open_findings:
         return None
     first = checked.open_findings[0]

@@ -160,8 +160,8 @@ def _write(
         created_at=now,
         folder=f"datasets/{manifest['dataset_id']}",
     )
-    datasets.add_dataset(dataset, manifest, {one.pair_id: one.split for one in examples})
-    return Snapshot(dataset=dataset, is_new=is_new, removals=tuple(removals))
+    kept = datasets.add_dataset(dataset, manifest, {one.pair_id: one.split for one in examples})
+    return Snapshot(dataset=kept, is_new=is_new, removals=tuple(removals))
 
 
 def _settle(scratch: Path, folder: Path) -> bool:

@@ -62,14 +62,16 @@ class DatabaseDatasets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_dataset(self, dataset: Dataset, manifest: Mapping[str, Any], pairs: Mapping[str, Split]) -> None:
-        """Keep one; the same one twice is one."""
+    def add_dataset(self, dataset: Dataset, manifest: Mapping[str, Any], pairs: Mapping[str, Split]) -> Dataset:
+        """Keep one; the same one twice is one. Returns what is kept, with the time of its first snapshot."""
+        query = sa.select(*_FIELDS).where(datasets.c.dataset_id == dataset.dataset_id)
         with self._database.write() as connection:
-            known = sa.select(datasets.c.dataset_id).where(datasets.c.dataset_id == dataset.dataset_id)
-            if connection.execute(known).first():
-                return
+            known = connection.execute(query).mappings().one_or_none()
+            if known:
+                return Dataset.model_validate(dict(known))
             connection.execute(sa.insert(datasets).values(**dataset.model_dump(), manifest=dict(manifest)))
             _write_members(connection, dataset.dataset_id, pairs)
+        return dataset
 
     def list_datasets(self, tenant: str) -> list[Dataset]:
         """Every one, the newest first."""
