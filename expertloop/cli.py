@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from expertloop import ask, doctor, evaluate, ingest, keys, serve, show
+from expertloop import ask, curate, curate_data, curate_review, doctor, evaluate, ingest, keys, serve, show
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -36,6 +36,11 @@ app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
+curate.app.command("review")(curate_review.review)
+curate.app.command("generate")(curate_data.generate)
+curate.app.command("snapshot")(curate_data.snapshot)
+curate.app.command("datasets")(curate_data.datasets)
+app.add_typer(curate.app, name="curate")
 
 
 def main() -> None:

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     answer_outdated: bool = Field(default=True, description="answer, marked, from documents that cannot be read anew")
     keep_gaps: bool = Field(default=True, description="keep questions that got no answer, for `expertloop gaps`")
 
+    test_share: float = Field(default=0.25, ge=0, lt=1, description="of the documents: never trained on, for tests")
+    validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the documents: watched while training")
+    distractor_passages: int = Field(default=3, ge=0, description="frozen in datasets behind those that are shown")
+
     prune_share: float = Field(default=0.2, ge=0, le=1, description="a listing that shrank by more stops the prune")
     prune_minimum: int = Field(default=5, ge=0, description="... and by more documents than this")
     lease_seconds: float = Field(default=60, gt=0, description="a silent holder on another host loses the lease")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlparse
 
 from tasks.access_models import ReadableDocument
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.answering.confidence import read_shipped
+from tasks.answering.pair_support import PairSupport
 from tasks.answering.trust import TrustedFirst
+from tasks.curation.checks import CheckOptions
+from tasks.curation.desk import CurationPorts, Desk
 from tasks.documents.chunk import CHUNKER_VERSION, embedded_text
 from tasks.documents.originals import open_original
 from tasks.documents.sources import describe_path, load_sources
@@ -23,12 +26,15 @@ from tasks.errors import ConfigurationError, ProductError
 from tasks.integrations.database.answers import DatabaseAnswers
 from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.catalogue import Catalogue
+from tasks.integrations.database.cited import DatabaseCited
+from tasks.integrations.database.datasets import DatabaseDatasets, DatabaseSplits
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.integrations.database.keys import DatabaseKeys
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
+from tasks.integrations.database.pairs import DatabasePairs
 from tasks.integrations.database.passages import DatabasePassages
 from tasks.integrations.database.runs import DatabaseRunLog
 from tasks.integrations.database.served import DatabaseServedLog
@@ -53,6 +59,7 @@ from tasks.ports import (
     PageRenderer,
     Partitioner,
     Plotter,
+    RawRow,
     Reranker,
     Searcher,
     Source,
@@ -460,6 +467,55 @@ class Application:
         from tasks.integrations.matplotlib import MatplotlibPlotter
 
         return MatplotlibPlotter()
+
+    # --- curation ---
+
+    @cached_property
+    def pairs(self) -> DatabasePairs:
+        """What experts stand for."""
+        return DatabasePairs(self.database)
+
+    @cached_property
+    def splits(self) -> DatabaseSplits:
+        """What each document's pairs are used for."""
+        return DatabaseSplits(self.database)
+
+    @cached_property
+    def datasets(self) -> DatabaseDatasets:
+        """Frozen pairs."""
+        return DatabaseDatasets(self.database)
+
+    def read_pair_file(self, file: Path) -> Iterator[RawRow]:
+        """Rows of a file of pairs, streamed."""
+        from tasks.integrations.pair_files import read_rows
+
+        return read_rows(file)
+
+    def write_pair_file(self, file: Path, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> int:
+        """Write rows in the format of the name's end; returns how many."""
+        from tasks.integrations.pair_files import write_rows
+
+        return write_rows(file, rows, columns)
+
+    def likeness_embedder(self) -> Embedder:
+        """Tells whether two texts mean the same, in two languages, too: the multilingual one of those packaged."""
+        spec = self.serving_pipeline() or self.current_pipeline()
+        packaged = spec.embedder_spec.name in PACKAGED_EMBEDDERS
+        return self.embedder(EmbedderSpec(name="use") if packaged else spec.embedder_spec)
+
+    def open_desk(self, tenant: str | None = None) -> Desk:
+        """Where a tenant's pairs are looked at; for one command, since it remembers documents."""
+        from tasks.integrations.spacy_names import SpacyNames
+
+        ports = CurationPorts(
+            pairs=self.pairs,
+            cited=DatabaseCited(self.database),
+            searcher=self.searcher,
+            support=PairSupport(),
+            names=SpacyNames(),
+            embedder=self.likeness_embedder(),
+        )
+        return Desk(tenant or self.settings.tenant, ports, CheckOptions())
 
     # --- access ---
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from tasks.answering.context import fit_context, list_quotables
 from tasks.answering.extract import Ranked, are_relevant, rank_quotables
-from tasks.answering.instructions import gives_orders
 from tasks.answering.words import Stems
+from tasks.instructions import gives_orders
 from tasks.language import UNDETERMINED, detect_language
 from tasks.models import Generation, Hit, Question
 from tasks.ports import Embedder, Generator, Searcher

@@ -293,6 +293,7 @@ def named_commands(text: str) -> set[str]:
         "doctor",
         "keys",
         "serve",
+        "curate",
     ],
 )
 def test_the_help_of_every_command_has_an_example(shell: CommandLine, command: str) -> None:

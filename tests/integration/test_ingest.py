@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from tasks.curation.collect import Importer, ImportOptions
 from tasks.errors import ConfigurationError, TransientError
 from tasks.models import EVERYONE, IngestRequest, Problem
+from tasks.ports import RawRow
 from tasks.settings import Settings
 from tests.integration.conftest import World
 
@@ -349,3 +353,31 @@ def _same_world(world: World) -> World:
     other.fake_index = world.fake_index
     use_application(other)
     return other
+
+
+def test_pairs_follow_their_documents_through_changes_renames_and_withdrawn_readers(world: World) -> None:
+    fill(world)
+    world.ingest()
+    rows = [
+        {"question": f"How heavy is pump {n}?", "answer": f"{n} kg", "evidence": [quote_of(n)], "state": "approved"}
+        for n in range(4)
+    ]
+    raw = [RawRow(number, row) for number, row in enumerate(rows, start=1)]
+    (progress,) = Importer(world.open_desk(), ImportOptions("anna", datetime.now(UTC), {})).import_rows(raw)
+    assert progress.summary.approved == 4, progress.lines
+    world.source.files["doc0.txt"] = b"# Manual 0\nPump 0 weighs 500 kg now."
+    world.source.files["renamed.txt"] = world.source.files.pop("doc1.txt")
+    world.source.files["doc2.txt"] = b"# Manual 2\nSecond edition. Pump 2 weighs 2 kg."
+    del world.source.files["doc3.txt"]
+    world.ingest(confirm_prune=True)
+    states = {pair.question: (pair.state.value, pair.evidence[0].uri) for pair in world.pairs.list_pairs("default")}
+    assert states == {
+        "How heavy is pump 0?": ("stale", "memory://doc0.txt"),
+        "How heavy is pump 1?": ("approved", "memory://renamed.txt"),
+        "How heavy is pump 2?": ("approved", "memory://doc2.txt"),
+        "How heavy is pump 3?": ("stale", ""),
+    }
+
+
+def quote_of(number: int) -> dict[str, str]:
+    return {"document": f"doc{number}.txt", "quote": f"Pump {number} weighs {number} kg."}

@@ -17,8 +17,10 @@ from tasks.integrations.database.rows import listed_document, listing_row, part_
 from tasks.integrations.database.schema import (
     collections,
     document_readers,
+    document_splits,
     documents,
     listing,
+    pair_evidence,
     versions,
 )
 from tasks.integrations.database.writing import complete_versions, copied_version, write_versions
@@ -210,7 +212,14 @@ def write_readers(connection: Connection, readers: dict[str, Sequence[str]]) -> 
 
 def move_document(connection: Connection, old: str, new: str) -> None:
     """Everything that hangs on a renamed document goes with it; the old row goes away in the same commit."""
-    connection.execute(sa.update(versions).where(versions.c.document_id == old).values(document_id=new))
+    for table in (versions, pair_evidence):
+        connection.execute(sa.update(table).where(table.c.document_id == old).values(document_id=new))
+    # A document that lay at the new path before has left a split there; the one that moves in brings its own.
+    if connection.execute(sa.select(document_splits).where(document_splits.c.document_id == old)).first():
+        connection.execute(sa.delete(document_splits).where(document_splits.c.document_id == new))
+        connection.execute(
+            sa.update(document_splits).where(document_splits.c.document_id == old).values(document_id=new)
+        )
     connection.execute(sa.delete(documents).where(documents.c.document_id == old))
 
 

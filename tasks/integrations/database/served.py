@@ -1,17 +1,18 @@
-"""The `ServedLog` port: what the server did for whom, the answers it gave, and what readers say of them."""
+"""The `ServedLog` and `CorrectionLog` ports: what the server did for whom, its answers, what readers say of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from tasks.access_models import AuditEntry, Feedback, ServedAnswer
+from tasks.curation_models import Correction
 from tasks.integrations.database.engine import Database, upsert
 from tasks.integrations.database.schema import audit, feedback, served_answers
-from tasks.models import derive_id
+from tasks.models import Answer, derive_id
 
 
 class DatabaseServedLog:
@@ -41,6 +42,24 @@ class DatabaseServedLog:
                 return False
             upsert(connection, feedback, [given.model_dump()])
         return True
+
+    def list_corrections(self, tenant: str) -> Iterator[Correction]:
+        """Every right answer that a reader wrote, in order of time; what curation starts from."""
+        query = (
+            sa.select(feedback.c.text, feedback.c.principal, served_answers.c.answer)
+            .join(served_answers, served_answers.c.answer_id == feedback.c.answer_id)
+            .where(feedback.c.tenant == tenant, feedback.c.verdict == "corrected")
+            .order_by(feedback.c.at, feedback.c.answer_id, feedback.c.principal)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        for row in rows:
+            answer = Answer.model_validate(row.answer)
+            quoted = tuple((one.document_id, one.quote) for one in answer.citations)
+            if (row.text or "").strip():
+                yield Correction(
+                    question=answer.question, text=row.text.strip(), principal=row.principal, quoted=quoted
+                )
 
     def prune(self, before: datetime) -> int:
         """Forget what is older, answers with feedback excepted; returns how many entries."""

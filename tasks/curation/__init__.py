@@ -1,0 +1,1 @@
+"""Pairs: collected, checked, reviewed by people, frozen into datasets."""
