@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.weaviate_server import WeaviateServer, find_binary
+
 REPOSITORY = Path(__file__).parent.parent
 
 # Before anything imports Prefect: its state must never land in the home of who runs the tests.
@@ -31,6 +33,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("EXPERTLOOP_DATA names no folder: the real data sets are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def weaviate_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateServer]:
+    """One real Weaviate for all tests of this process; each keeps to collections of its own."""
+    server = WeaviateServer(tmp_path_factory.mktemp("weaviate"), find_binary())
+    try:
+        yield server.start()
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")
