@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from expertloop import ask, doctor, evaluate, ingest, keys, serve, show
+from expertloop import ask, doctor, evaluate, index, ingest, keys, serve, show
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -36,6 +36,7 @@ app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
+app.add_typer(index.app, name="index")
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
+from tasks.integrations.database.index_truth import DatabaseIndexTruth
 from tasks.integrations.database.keys import DatabaseKeys
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
@@ -182,6 +183,15 @@ class Application:
         if not urlparse(self.settings.resolved_index_url).scheme.startswith("weaviate+"):
             return self.settings.resolved_index_url
         return self.weaviate.describe()
+
+    @cached_property
+    def index_truth(self) -> DatabaseIndexTruth:
+        """What the vector store must hold."""
+        return DatabaseIndexTruth(self.database)
+
+    def hold_source(self, tenant: str, source: str) -> AbstractContextManager[str]:
+        """The lease of a source: whoever has it is the only one that changes its documents and their chunks."""
+        return self.leases.hold(f"source {tenant}/{source}")
 
     def scratch(self, run: Run, *, emptied: bool = False) -> Path:
         """Where the bytes of a source's documents lie while they are read; what a killed run left is removed."""

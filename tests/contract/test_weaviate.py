@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import weaviate
 from pydantic import SecretStr
@@ -21,10 +22,21 @@ from starlette.routing import Route
 
 from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.integrations.weaviate import WeaviateIndex, parse_address
-from tasks.models import CollectionSpec
+from tasks.models import EVERYONE, CollectionSpec
 from tasks.ports import VectorIndex
-from tests.contract.vector_index import NAME, QUERY, SPEC, connect, find_ids, list_ids, make_rows, open_weaviate
+from tests.contract.vector_index import (
+    NAME,
+    QUERY,
+    SPEC,
+    connect,
+    find_ids,
+    list_ids,
+    make_rows,
+    make_vector,
+    open_weaviate,
+)
 from tests.fakes.http import serving
+from tests.fakes.vector_index import is_readable
 from tests.weaviate_server import WeaviateServer, find_binary
 
 pytestmark = pytest.mark.server
@@ -207,6 +219,45 @@ def test_each_compression_keeps_the_vectors_and_finds_them(weaviate_server: Weav
         assert [hits[0].chunk_id for hits in found] == [row.chunk_id for row in rows]
         assert all(abs((hits[0].dense_score or 0) - 1) < 1e-4 for hits in found)
         index.close()
+
+
+@pytest.mark.slow
+def test_of_5000_random_askers_in_three_tenants_nobody_sees_what_is_not_theirs(
+    weaviate_server: WeaviateServer,
+) -> None:
+    random = np.random.default_rng(5)
+    groups = [EVERYONE, *(f"group {number}" for number in range(9))]
+
+    def choose() -> tuple[str, ...]:
+        return tuple(str(name) for name in random.choice(groups, random.integers(0, 4), replace=False))
+
+    rows = {
+        f"{tenant}-{i}": row._replace(
+            chunk_id=f"{tenant}-{i}", document_id=f"{tenant}-d{i}", tenant=tenant, readers=choose()
+        )
+        for tenant in ("acme", "other", "third")
+        for i, row in enumerate(make_rows(200))
+    }
+    with open_weaviate(weaviate_server) as index:
+        index.ensure_collection(SPEC)
+        index.upsert_rows(NAME, list(rows.values()))
+        for _ in range(25):
+            # Some documents get other readers, which holds for the very next question.
+            for key in (str(one) for one in random.choice(sorted(rows), 6, replace=False)):
+                rows[key] = rows[key]._replace(readers=choose())
+                index.set_readers(NAME, rows[key].tenant, {rows[key].document_id: rows[key].readers})
+            queries = [
+                QUERY._replace(
+                    tenant=str(random.choice(["acme", "other", "third"])),
+                    principals=frozenset(choose()),
+                    vector=make_vector(int(random.integers(0, 1000))),
+                    keywords=str(random.choice(["", "gemeinsam", f"token{random.integers(0, 200)} gemeinsam"])),
+                    limit=250,
+                )
+                for _ in range(200)
+            ]
+            for query, hits in zip(queries, index.search_rows(NAME, queries), strict=True):
+                assert {hit.chunk_id for hit in hits} == {key for key, row in rows.items() if is_readable(row, query)}
 
 
 def test_an_embedded_server_without_its_binary_says_how_to_get_one(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class WeaviateIndex:
         with self._connection.use() as client:
             for tenant, unique in by_tenant.items():
                 place = client.collections.use(collection).with_tenant(tenant)
-                insert_objects(place, [to_object(row) for row in unique.values()], shown=self._connection.shown)
+                insert_objects(place, list(unique.values()), make=to_object, shown=self._connection.shown)
 
     def delete_rows(self, collection: str, tenant: str, chunk_ids: Sequence[str]) -> None:
         """Remove rows; unknown ids are ignored, those that the server could not remove are not."""

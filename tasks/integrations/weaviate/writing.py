@@ -7,7 +7,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from weaviate.classes.data import DataObject
 from weaviate.classes.query import Filter
@@ -19,8 +20,8 @@ from tasks.integrations.weaviate.rows import exact_value, reader_properties, rea
 
 logger = logging.getLogger(__name__)
 
-OBJECTS_AT_ONCE = 256
-"""Per request; bench/weaviate.py has the figures of others."""
+OBJECTS_AT_ONCE = 128
+"""Per request; bench/weaviate_store.py has the figures of others."""
 
 REQUESTS_AT_ONCE = 4
 """In flight: a slow server is waited for, not flooded."""
@@ -34,15 +35,23 @@ _SHOWN_FAILURES = 3
 
 _random = random.SystemRandom()
 
+Item = TypeVar("Item")
+
 
 def insert_objects(
-    place: Any, objects: Sequence[Any], *, shown: str, sleep: Callable[[float], None] = time.sleep
+    place: Any,
+    items: Sequence[Item],
+    *,
+    make: Callable[[Item], Any],
+    shown: str,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Write all objects or raise.
+    """Write all items or raise.
 
     Args:
         place: The client's collection with a tenant.
-        objects: With their ids; one that is there is replaced.
+        items: What objects are made of.
+        make: Makes one, with its id; an object that is there is replaced. Made while others are on their way.
         shown: The server, as messages name it.
         sleep: Waits so many seconds.
 
@@ -50,13 +59,16 @@ def insert_objects(
         BackendUnavailable: Some were refused TRIES times for a reason that may pass.
         ConfigurationError: Some were refused for another.
     """
-    if not objects:
+    if not items:
         return
+
+    def insert(some: Sequence[Item]) -> None:
+        _insert_batch(place, [make(item) for item in some], shown, sleep)
+
     with ThreadPoolExecutor(max_workers=REQUESTS_AT_ONCE) as pool:
-        batches = list_batches(objects, OBJECTS_AT_ONCE)
-        for done in [pool.submit(_insert_batch, place, batch, shown, sleep) for batch in batches]:
+        for done in [pool.submit(insert, some) for some in list_batches(items, OBJECTS_AT_ONCE)]:
             done.result()
-    _flush(place, objects[-1].uuid)
+    _flush(place, make(items[-1]).uuid)
 
 
 def _flush(place: Any, object_id: Any) -> None:
@@ -90,13 +102,12 @@ def replace_readers(place: Any, readers: Sequence[str], document_ids: Sequence[s
     documents = Filter.by_property("document_id").contains_any([exact_value(key) for key in document_ids])
     condition = documents & Filter.by_property("readers_key").not_equal(readers_key(readers))
     while found := place.query.fetch_objects(filters=condition, limit=ROWS_AT_ONCE, include_vector=True).objects:
-        changed = [
-            DataObject(
-                properties={**one.properties, **reader_properties(readers)}, uuid=one.uuid, vector=one.vector["default"]
-            )
-            for one in found
-        ]
-        insert_objects(place, changed, shown=shown)
+        insert_objects(place, found, make=partial(_with_readers, readers=readers), shown=shown)
+
+
+def _with_readers(found: Any, *, readers: Sequence[str]) -> DataObject[dict[str, Any], None]:
+    properties = {**found.properties, **reader_properties(readers)}
+    return DataObject(properties=properties, uuid=found.uuid, vector=found.vector["default"])
 
 
 def _insert_batch(place: Any, objects: Sequence[Any], shown: str, sleep: Callable[[float], None]) -> None:

@@ -47,8 +47,7 @@ class Place:
 
 def insert(place: Place, objects: Sequence[str]) -> list[float]:
     pauses: list[float] = []
-    named = [Named(name) for name in objects]
-    insert_objects(place, named, shown="weaviate+http://host:8080", sleep=pauses.append)
+    insert_objects(place, objects, make=Named, shown="weaviate+http://host:8080", sleep=pauses.append)
     return pauses
 
 
@@ -62,7 +61,7 @@ def test_a_server_that_takes_none_is_asked_again_a_few_times_with_growing_pauses
     place = Place([{"a": MEMORY, "b": MEMORY}] * TRIES)
     pauses: list[float] = []
     with pytest.raises(BackendUnavailable, match="not enough memory"):
-        insert_objects(place, ["a", "b"], shown="weaviate+http://host:8080", sleep=pauses.append)
+        insert_objects(place, ["a", "b"], make=Named, shown="weaviate+http://host:8080", sleep=pauses.append)
     assert place.sent == [["a", "b"]] * TRIES
     assert len(pauses) == TRIES - 1
     assert pauses[-1] > 2 * pauses[0]
