@@ -1,6 +1,6 @@
 """Weaviate through our port beside the bare client, on one real server, in one run.
 
-    python -m bench.weaviate_store [--rows 100000] [--questions 60] [--compression none rq sq]
+    python -m bench.weaviate_store [--rows 100000] [--insert-rows 10000] [--questions 60] [--compression none rq sq]
 
 Needs `make weaviate`. Vectors and texts are those of bench/search.py (896 dimensions, 100 words a chunk, 20 groups of
 readers, askers in five). Insert: the same objects through `upsert_rows` and through the client's own batches, at
@@ -42,9 +42,6 @@ from tests.weaviate_server import WeaviateServer, find_binary
 BATCH = 2048
 BARE_SETTINGS = ((100, 2), (200, 4), (500, 2), (1000, 2))
 """(objects a request, requests at once) of the client's `batch.fixed_size`."""
-
-SAMPLE = 10_000
-"""Objects for the comparison of settings: enough for steady figures, few enough to try five."""
 
 WIDTH = 400
 """What a search of ours asks the store for."""
@@ -263,13 +260,14 @@ def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--insert-rows", type=int, default=10_000, help="for the comparison of ten ways to insert")
     parser.add_argument("--questions", type=int, default=60)
     parser.add_argument("--compression", nargs="+", default=["none"], choices=["none", "rq", "sq"])
     options = parser.parse_args()
     print(f"processor: {cpuinfo.get_cpu_info().get('brand_raw', platform.processor())}")
     with tempfile.TemporaryDirectory() as folder:
         with running_server(Path(folder) / "insert") as server:
-            measure_insert(server, Corpus().make_rows(0, min(SAMPLE, options.rows)))
+            measure_insert(server, Corpus().make_rows(0, options.insert_rows))
         database = Database(f"sqlite:///{folder}/bench.db")
         database.migrate()
         fill_database(database, options.rows)

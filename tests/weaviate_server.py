@@ -44,7 +44,7 @@ class WeaviateServer:
         self._folder = folder
         self._binary = binary
         self._environment = environment or {}
-        self.http_port, self.grpc_port, self._raft, self._raft_rpc, self._profiling, self._gossip = _free_ports(6)
+        self.http_port, self.grpc_port, self._raft, self._raft_rpc, self._profiling, self._gossip = free_ports(6)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -120,7 +120,7 @@ class WeaviateServer:
         }
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     """Ports that nobody listens on; the one after the last is free, too."""
     while True:
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError):

@@ -187,7 +187,8 @@ class LanceIndex:
         # Opened anew each time (0.7 ms): always the newest version, also after another process dropped and refilled it.
         if not self._path(collection).exists():
             raise ConfigurationError(
-                f"there is no collection {collection} in {self._folder}", advice="run `expertloop ingest` first"
+                f"there is no collection {collection} in {self._folder}",
+                advice="run `expertloop ingest`, or `expertloop index rebuild` if another store has them",
             )
         try:
             return self._database.open_table(collection)

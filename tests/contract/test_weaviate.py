@@ -37,7 +37,7 @@ from tests.contract.vector_index import (
 )
 from tests.fakes.http import serving
 from tests.fakes.vector_index import is_readable
-from tests.weaviate_server import WeaviateServer, find_binary
+from tests.weaviate_server import WeaviateServer, find_binary, free_ports
 
 pytestmark = pytest.mark.server
 
@@ -122,6 +122,9 @@ def test_a_killed_server_is_said_at_once_and_the_same_object_works_when_it_is_ba
             with pytest.raises(BackendUnavailable) as caught, within(LIMIT_SECONDS):
                 call()
             assert "log" in caught.value.advice
+        with ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(find_ids, index, QUERY) for _ in range(64)]
+        assert {type(one.exception()) for one in asked} == {BackendUnavailable}
         guarded_server.start()
         assert list_ids(index) == sorted(row.chunk_id for row in rows)
         found = index.search_rows(NAME, [QUERY._replace(vector=row.vector, limit=1) for row in rows])
@@ -258,6 +261,24 @@ def test_of_5000_random_askers_in_three_tenants_nobody_sees_what_is_not_theirs(
             ]
             for query, hits in zip(queries, index.search_rows(NAME, queries), strict=True):
                 assert {hit.chunk_id for hit in hits} == {key for key, row in rows.items() if is_readable(row, query)}
+
+
+def test_an_embedded_server_keeps_its_rows_for_the_next_process_and_serves_one_at_a_time(tmp_path: Path) -> None:
+    http_port, grpc_port = free_ports(2)
+    address = parse_address(f"weaviate+embedded://127.0.0.1:{http_port}{tmp_path}/data?grpc={grpc_port}", home=NOWHERE)
+    first, second, other = (WeaviateIndex(address, binaries=find_binary().parent) for _ in range(3))
+    try:
+        first.ensure_collection(SPEC)
+        first.upsert_rows(NAME, make_rows(20))
+        with pytest.raises(ConfigurationError, match="ports") as caught:
+            other.describe()
+        assert "weaviate+http" in caught.value.advice
+        first.close()
+        assert len(list_ids(second)) == 20
+        assert find_ids(second, QUERY._replace(limit=1)) == ["c0"]
+    finally:
+        first.close()
+        second.close()
 
 
 def test_an_embedded_server_without_its_binary_says_how_to_get_one(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -47,6 +48,20 @@ logging.getLogger("weaviate-client").setLevel(logging.CRITICAL)
 logger = logging.getLogger(__name__)
 
 
+@dataclass
+class _Lent:
+    """A client and how many calls have it."""
+
+    client: Any
+    users: int = 0
+    retired: bool = False
+
+    def close_unused(self) -> None:
+        """Close it when nobody has it and nobody will."""
+        if self.retired and self.users == 0:
+            self.client.close()
+
+
 class Connection:
     """Opens, checks, drops and opens again.
 
@@ -73,7 +88,7 @@ class Connection:
         self._timeout_seconds = timeout_seconds
         self._binaries = binaries
         self._lock = RLock()
-        self._client: Any = None
+        self._lent: _Lent | None = None
         self._version = ""
 
     @property
@@ -89,41 +104,57 @@ class Connection:
     @contextmanager
     def use(self) -> Iterator[Any]:
         """The client, connected; its errors become ours, and a broken connection is given up for the next call."""
+        with translated(self.shown):
+            lent = self._lend()
         try:
             with translated(self.shown):
-                yield self._open()
+                yield lent.client
         except BackendUnavailable as error:
             if error.details.get("lost"):  # others still wait for their answers when one call only took too long
-                self.close()
+                self._retire(lent)
             raise
+        finally:
+            self._give_back(lent)
 
     def close(self) -> None:
         """Give the connection up; the next call opens another."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
-            atexit.unregister(self.close)
+            if self._lent is not None:
+                self._retire(self._lent)
+
+    def _lend(self) -> _Lent:
+        with self._lock:
+            if self._lent is None:
+                self._lent = _Lent(self._open())
+                atexit.register(self.close)
+            self._lent.users += 1
+            return self._lent
+
+    def _give_back(self, lent: _Lent) -> None:
+        with self._lock:
+            lent.users -= 1
+            lent.close_unused()
+
+    def _retire(self, lent: _Lent) -> None:
+        """Lend it to nobody else; the last of those who have it closes it, since a closed one fails in any way."""
+        with self._lock:
+            if self._lent is lent:
+                self._lent = None
+                atexit.unregister(self.close)
+            lent.retired = True
+            lent.close_unused()
 
     def _open(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                client = self._make_client()
-                try:
-                    self._connect(client)
-                    self._version = self._check_version(client)
-                    self._check_grpc(client)
-                except BaseException:
-                    client.close()
-                    raise
-                self._client = client
-                atexit.register(self.close)
-                logger.info("weaviate connected server=%s version=%s", self.shown, self._version)
-            return self._client
-
-    def _connect(self, client: Any) -> None:
-        with translated(self.shown):
+        client = self._make_client()
+        try:
             client.connect()
+            self._version = self._check_version(client)
+            self._check_grpc(client)
+        except BaseException:
+            client.close()
+            raise
+        logger.info("weaviate connected server=%s version=%s", self.shown, self._version)
+        return client
 
     def _make_client(self) -> Any:
         address = self._address

@@ -145,6 +145,11 @@ def _forbid(shown: str) -> ConfigurationError:
 def _from_content(error: Exception, shown: str) -> ProductError:
     if isinstance(error, vendor.UnexpectedStatusCodeError):
         return _from_status(error, shown)
+    if isinstance(error, vendor.WeaviateStartUpError) and "already listening" in str(error):
+        return ConfigurationError(
+            f"the ports of {shown} are taken: another process runs it, or something else",
+            advice="for several processes at once start a server and name it by weaviate+http://host:8080?grpc=50051",
+        )
     if isinstance(error, vendor.WeaviateStartUpError):
         # Only an attempt that failed has a cause; a version that the client does not speak to has none.
         return give_up(shown, "does not answer") if error.__cause__ else refuse(shown, _one_line(error))

@@ -215,4 +215,7 @@ def _check_tenant(tenant: str) -> str:
 
 
 def _no_collection(collection: str, shown: str) -> ConfigurationError:
-    return ConfigurationError(f"there is no collection {collection} in {shown}", advice="run `expertloop ingest` first")
+    return ConfigurationError(
+        f"there is no collection {collection} in {shown}",
+        advice="run `expertloop ingest`, or `expertloop index rebuild` if another store has them",
+    )
