@@ -185,7 +185,10 @@ def _show(title: str, records: list[dict[str, Any]], *, as_json: bool, empty: st
         for record in records:
             print_json(record)
     elif records:
-        print_table(title, records[0], [record.values() for record in records])
+        shown = [
+            {key: value for key, value in record.items() if key != "store"} for record in records
+        ]  # it is the title
+        print_table(title, shown[0], [record.values() for record in shown])
     else:
         print_note(empty)
 
