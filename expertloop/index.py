@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from expertloop.output import messages, print_json, print_note, print_table
 from tasks.errors import ConfigurationError
 from tasks.models import Pipeline
-from tasks.retrieval.rebuild import Comparison, Filled, Place, compare_place, fill_place, repair_place
+from tasks.retrieval.rebuild import SAMPLE, Comparison, Filled, Place, compare_place, fill_place, repair_place
 from tasks.settings import Settings
 from tasks.wiring import Application, application
 
@@ -84,7 +84,11 @@ def rebuild(
 
 
 @app.command("verify")
-def verify(*, as_json: JsonOption = False) -> None:
+def verify(
+    *,
+    all_vectors: Annotated[bool, typer.Option("--all", help="search for every vector, not for a sample")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Compare the store with the database, search for the vectors of a sample, and repair what is wrong.
 
     Exit code 1: something stays wrong.
@@ -92,15 +96,15 @@ def verify(*, as_json: JsonOption = False) -> None:
     Example: expertloop index verify
     """
     wired = application(Settings())
-    records, wrong = [], False
+    records, wrong, sample = [], False, None if all_vectors else SAMPLE
     with _held_places(wired) as places:
         for collection, members in places.items():
-            found = [compare_place(place) for place in members]
+            found = [compare_place(place, sample=sample) for place in members]
             repaired = sum(
                 repair_place(place, one) for place, one in zip(members, found, strict=True) if _is_wrong(one)
             )
             if repaired:
-                wrong = wrong or any(_is_wrong(compare_place(place)) for place in members)
+                wrong = wrong or any(_is_wrong(compare_place(place, sample=sample)) for place in members)
             records.append({"collection": collection, **_summarise(found), "repaired": repaired})
     _show(wired.settings.resolved_index_url, records, as_json=as_json)
     if wrong:

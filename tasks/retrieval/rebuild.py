@@ -85,8 +85,12 @@ def fill_place(place: Place, report: Callable[[int], None], *, again: bool = Fal
     return Filled(written, embedded, removed)
 
 
-def compare_place(place: Place, *, sample: int = SAMPLE) -> Comparison:
-    """Compare ids, and search for the vectors of a sample: after a crash a graph may have lost what a count shows."""
+def compare_place(place: Place, *, sample: int | None = SAMPLE) -> Comparison:
+    """Compare ids, and search for the vectors of a sample: after a crash a graph may have lost what a count shows.
+
+    Args:
+        sample: How many chunks are searched for; None: all.
+    """
     present = set(place.store.list_chunk_ids(place.space.collection, place.tenant))
     expected, missing = 0, []
     for chunk_id in place.truth.list_chunk_ids(place.fingerprint, place.tenant):
@@ -94,15 +98,17 @@ def compare_place(place: Place, *, sample: int = SAMPLE) -> Comparison:
         if chunk_id not in present:
             missing.append(chunk_id)
     extra = _find_extra(place, set(present))
-    sampled = _choose_sample(present.difference(extra), sample)
-    return Comparison(expected, missing, extra, _find_lost(place, sampled), len(sampled))
+    kept = present.difference(extra)
+    sampled = _choose_sample(kept, len(kept) if sample is None else sample)
+    lost = [chunk_id for some in _batches(sampled) for chunk_id in _find_lost(place, some)]
+    return Comparison(expected, missing, extra, lost, len(sampled))
 
 
 def repair_place(place: Place, found: Comparison) -> int:
     """Write again what is missing or not found, remove what is too much; returns how many chunks that are.
 
-    What is not found is deleted first: a store that has an equal row may keep its index as it is, and that is what lost
-    the chunk. Nobody misses it meanwhile, since no search found it.
+    What is not found is deleted first: Weaviate leaves its graph alone when an equal row is written again, and the
+    graph is what lost the chunk. Nobody misses it meanwhile, since no search for its meaning found it.
     """
     wrong = [*found.missing, *found.unfound]
     _remove(place, found.unfound)
