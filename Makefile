@@ -63,6 +63,22 @@ lock:  ## resolve requirements.lock again, for Python 3.11 to 3.13
 	$(BIN)/python -m uv pip compile pyproject.toml --group dev --all-extras --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o requirements.lock
 
+# The folder of Settings.cache; a version of the server is built once, whatever becomes of this folder.
+CACHE := $(or $(EXPERTLOOP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/expertloop)
+WEAVIATE_VERSION := 1.38.11
+WEAVIATE := $(CACHE)/bin/.weaviate-$(WEAVIATE_VERSION)
+
+$(WEAVIATE):
+	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed to build Weaviate: install your system's golang package, or unpack the archive that the Go project offers for download and put its bin folder on the PATH" >&2; exit 1; }
+	@printf 'go1.26\n%s\n' "$$(go env GOVERSION)" | sort -V -C || { echo "Go 1.26 or newer is needed to build Weaviate, this is $$(go env GOVERSION): put a newer one first on the PATH" >&2; exit 1; }
+	@echo "building Weaviate $(WEAVIATE_VERSION) from its Go module (once; 5 to 10 minutes) …"
+	@mkdir -p $(CACHE)/bin
+	@GOBIN=$(CACHE)/bin go install github.com/weaviate/weaviate/cmd/weaviate-server@v$(WEAVIATE_VERSION)
+	@touch $@
+
+.PHONY: weaviate
+weaviate: $(WEAVIATE)  ## build the Weaviate server that tests and benchmarks start
+
 .PHONY: system-packages
 system-packages:  ## programs that some formats and tests need (apt; needs root)
 	apt-get update -qq

@@ -17,7 +17,16 @@ from tasks.errors import ProductError
 from tasks.settings import Settings
 from tasks.wiring import Application, application
 
-PACKAGES = ("prefect", "unstructured", "lancedb", "onnxruntime", "torch", "transformers", "sqlalchemy")
+PACKAGES = (
+    "prefect",
+    "unstructured",
+    "lancedb",
+    "weaviate-client",
+    "onnxruntime",
+    "torch",
+    "transformers",
+    "sqlalchemy",
+)
 PROGRAMS = {
     "tesseract": "scanned pages and images cannot be read",
     "soffice": "doc, ppt and xls of old Office versions cannot be read",
@@ -118,13 +127,13 @@ def _check_database(app: Application) -> Iterator[Finding]:
 
 
 def _check_index(app: Application) -> Iterator[Finding]:
-    serving = app.serving_pipeline()
+    serving, store = app.serving_pipeline(), app.describe_index()
     if serving is None:
-        yield Finding("index", "empty", "nothing ingested yet; run: expertloop ingest PATH")
+        yield Finding("index", "empty", f"{store}: nothing ingested yet; run: expertloop ingest PATH")
     elif app.index_is_empty(serving) and any(app.catalogue.list_live_chunk_ids(app.settings.tenant)):
-        yield Finding("index", "broken", "it lost its rows; run: expertloop ingest")
+        yield Finding("index", "broken", f"{store}: it lost its rows; run: expertloop index rebuild")
     else:
-        yield Finding("index", "ok", f"{app.settings.resolved_index_url}: {serving.collection.name}")
+        yield Finding("index", "ok", f"{store}: {serving.collection.name}")
 
 
 def _check_sources(app: Application) -> Iterator[Finding]:

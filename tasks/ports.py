@@ -367,6 +367,25 @@ class VersionStore(Protocol):
         """The vector store knows their readers now."""
 
 
+class IndexTruth(Protocol):
+    """What a collection must hold: the chunks of live versions, and of those that wait for the flip to it."""
+
+    def list_sources(self, fingerprint: str) -> list[tuple[str, str]]:
+        """(tenant, source) of everything that a pipeline has read, ordered."""
+
+    def count_chunks(self, fingerprint: str, tenant: str) -> int:
+        """How many chunks the tenant's part of the collection must hold."""
+
+    def list_versions(self, fingerprint: str, tenant: str) -> Iterator[list[str]]:
+        """Pages of the version_ids they belong to."""
+
+    def list_chunk_ids(self, fingerprint: str, tenant: str) -> Iterator[str]:
+        """Each of those chunks, streamed."""
+
+    def find_versions(self, chunk_ids: Sequence[str]) -> list[str]:
+        """The version_ids that chunks belong to, each once; unknown chunks are left out."""
+
+
 class VectorCache(Protocol):
     """What was embedded once is not embedded again."""
 

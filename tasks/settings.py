@@ -43,7 +43,15 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(default=None, description="postgresql+psycopg://…; default: SQLite in home")
     database_timeout_seconds: float = Field(default=300, gt=0, description="longest statement on PostgreSQL")
-    index_url: str | None = Field(default=None, description="lancedb:///path; default: LanceDB in home")
+    index_url: str | None = Field(default=None, description="the vector store; default: LanceDB in home")
+    index_key: SecretStr | None = Field(default=None, description="Weaviate's API key")
+    index_headers: SecretStr | None = Field(
+        default=None, description="sent with every request to Weaviate: 'Name: value', separated by semicolons"
+    )
+    index_timeout_seconds: float = Field(default=30, gt=0, description="longest wait for one request to Weaviate")
+    index_compression: Literal["none", "rq", "sq"] = Field(
+        default="none", description="of vectors in Weaviate's memory, for collections created from now on"
+    )
 
     partition_strategy: Literal["auto", "fast", "ocr_only", "hi_res"] = "auto"
     partition_workers: int = Field(default=0, ge=0, description="processes; 0: one a processor core, at most 8")

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlparse
 
 from tasks.access_models import ReadableDocument
@@ -31,6 +31,7 @@ from tasks.integrations.database.datasets import DatabaseDatasets, DatabaseSplit
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
+from tasks.integrations.database.index_truth import DatabaseIndexTruth
 from tasks.integrations.database.keys import DatabaseKeys
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
@@ -72,6 +73,9 @@ from tasks.retrieval.index import Space, index_versions
 from tasks.retrieval.search import HybridSearcher
 from tasks.settings import Settings, read_variables
 from tasks.source_models import SourceConfig, unescape_path
+
+if TYPE_CHECKING:  # importing the client costs a second that commands on LanceDB do not pay
+    from tasks.integrations.weaviate import WeaviateIndex
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -157,14 +161,47 @@ class Application:
     def index(self) -> VectorIndex:
         """The vector store named by the URL's scheme."""
         url = self.settings.resolved_index_url
+        if urlparse(url).scheme.startswith("weaviate+"):
+            return self.weaviate
         if urlparse(url).scheme != "lancedb":
             raise ConfigurationError(
                 f"EXPERTLOOP_INDEX_URL has the unknown scheme {urlparse(url).scheme!r}",
-                advice="write lancedb:///absolute/path",
+                advice="write lancedb:///absolute/path, weaviate+http://host:8080?grpc=50051, weaviate+https://host or "
+                "weaviate+embedded://",
             )
         from tasks.integrations.lancedb import LanceIndex
 
         return LanceIndex(Path(urlparse(url).path))
+
+    @cached_property
+    def weaviate(self) -> WeaviateIndex:
+        """The Weaviate that EXPERTLOOP_INDEX_URL names."""
+        from tasks.integrations.weaviate import WeaviateIndex, parse_address, parse_headers
+
+        settings = self.settings
+        return WeaviateIndex(
+            parse_address(settings.resolved_index_url, home=settings.home),
+            key=settings.index_key,
+            headers=parse_headers(settings.index_headers),
+            timeout_seconds=settings.index_timeout_seconds,
+            compression=settings.index_compression,
+            binaries=settings.cache / "bin",
+        )
+
+    def describe_index(self) -> str:
+        """The vector store, as the doctor shows it: asks a server for its version."""
+        if not urlparse(self.settings.resolved_index_url).scheme.startswith("weaviate+"):
+            return self.settings.resolved_index_url
+        return self.weaviate.describe()
+
+    @cached_property
+    def index_truth(self) -> DatabaseIndexTruth:
+        """What the vector store must hold."""
+        return DatabaseIndexTruth(self.database)
+
+    def hold_source(self, tenant: str, source: str) -> AbstractContextManager[str]:
+        """The lease of a source: whoever has it is the only one that changes its documents and their chunks."""
+        return self.leases.hold(f"source {tenant}/{source}")
 
     def scratch(self, run: Run, *, emptied: bool = False) -> Path:
         """Where the bytes of a source's documents lie while they are read; what a killed run left is removed."""

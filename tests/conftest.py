@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.postgresql import PostgreSQLServer, running_postgresql
+from tests.weaviate_server import WeaviateServer, find_binary
 
 if TYPE_CHECKING:
     from tasks.integrations.database.engine import Database
@@ -95,6 +96,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("EXPERTLOOP_DATA names no folder: the real data sets are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def weaviate_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateServer]:
+    """One real Weaviate for all tests of this process; each keeps to collections of its own."""
+    server = WeaviateServer(tmp_path_factory.mktemp("weaviate"), find_binary())
+    try:
+        yield server.start()
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def hold_source(request: IngestRequest) -> Iterator[Run]:
     app = application()
     source = app.find_source(request)
     pipeline = app.open_pipeline()
-    with app.leases.hold(f"source {request.tenant}/{source.name}") as token:
+    with app.hold_source(request.tenant, source.name) as token:
         run = app.runs.begin_run(
             tenant=request.tenant,
             source=source.name,

@@ -28,7 +28,8 @@ UNRELATED = frozenset({
     *("max_text_mb", "max_file_mb", "embedding_cache", "prune_share", "prune_minimum", "lease_seconds"),
     *("batch_documents", "partition_strategy", "partition_workers", "partition_timeout_seconds", "partition_memory_mb"),
     *("generator", "generator_key", "generator_timeout_seconds", "embedder_key", "embedder_timeout_seconds"),
-    *("keep_gaps", "database_timeout_seconds"),
+    *("keep_gaps", "database_timeout_seconds", "index_key", "index_headers", "index_timeout_seconds"),
+    *("test_share", "validation_share", "distractor_passages"),
 })  # fmt: skip
 """Settings that decide no answer, or that are part of a run's id by themselves. A setting that is new and not here
 makes another run: asking once too often is better than taking old answers for new ones."""

@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError, ProductError
 from tasks.fusion import CANDIDATES, fuse_candidates, weigh_sides
 from tasks.integrations.postponed_import import postpone_import
+from tasks.integrations.store_values import can_match, clean_text, in_utc, list_batches
 from tasks.models import CollectionSpec
 from tasks.ports import IndexHit, IndexQuery, IndexRow
 
@@ -106,7 +107,7 @@ class LanceIndex:
         """Remove rows; unknown ids are ignored."""
         with _translated(collection), self._turn(collection):
             table = self.open_table(collection)
-            for ids in _batches(chunk_ids, _IDS_AT_ONCE):
+            for ids in list_batches(chunk_ids, _IDS_AT_ONCE):
                 table.delete(f"tenant = {_quote(tenant)} AND {_is_in('chunk_id', ids)}")
 
     def set_readers(self, collection: str, tenant: str, readers: Mapping[str, Sequence[str]]) -> None:
@@ -114,10 +115,10 @@ class LanceIndex:
         # Merging the readers column alone costs seconds at 100,000 rows, one update a document a commit each.
         import pyarrow as pa
 
-        cleaned = {_clean(key): [_clean(name) for name in names] for key, names in readers.items()}
+        cleaned = {clean_text(key): [clean_text(name) for name in names] for key, names in readers.items()}
         with _translated(collection), self._turn(collection):
             table = self.open_table(collection)
-            for document_ids in _batches(list(cleaned), _DOCUMENTS_AT_ONCE):
+            for document_ids in list_batches(list(cleaned), _DOCUMENTS_AT_ONCE):
                 condition = f"tenant = {_quote(tenant)} AND {_is_in('document_id', document_ids)}"
                 rows = table.search().where(condition).to_arrow()
                 field = table.schema.field("readers")
@@ -144,7 +145,7 @@ class LanceIndex:
         found: dict[str, NDArray[np.float32]] = {}
         with _translated(collection):
             table = self.open_table(collection)
-            for ids in _batches(chunk_ids, _IDS_AT_ONCE):
+            for ids in list_batches(chunk_ids, _IDS_AT_ONCE):
                 condition = f"tenant = {_quote(tenant)} AND {_is_in('chunk_id', ids)}"
                 rows = table.search().where(condition).select(["chunk_id", "vector"]).to_arrow()
                 for batch in rows.to_batches():
@@ -186,7 +187,8 @@ class LanceIndex:
         # Opened anew each time (0.7 ms): always the newest version, also after another process dropped and refilled it.
         if not self._path(collection).exists():
             raise ConfigurationError(
-                f"there is no collection {collection} in {self._folder}", advice="run `expertloop ingest` first"
+                f"there is no collection {collection} in {self._folder}",
+                advice="run `expertloop ingest`, or `expertloop index rebuild` if another store has them",
             )
         try:
             return self._database.open_table(collection)
@@ -229,11 +231,11 @@ def _try_lock(descriptor: int) -> bool:
 def _dense_candidates(table: Any, queries: Sequence[IndexQuery]) -> list[dict[str, float]]:
     groups: dict[tuple[str, int], list[int]] = defaultdict(list)
     for position, query in enumerate(queries):
-        if weigh_sides(query) > 0 and _can_match(query):
+        if weigh_sides(query) > 0 and can_match(query):
             groups[_condition(query), max(query.limit, CANDIDATES)].append(position)
     found: list[dict[str, float]] = [{} for _ in queries]
     for (condition, limit), members in groups.items():
-        for positions in _batches(members, _VECTORS_AT_ONCE):
+        for positions in list_batches(members, _VECTORS_AT_ONCE):
             vectors = [queries[position].vector.astype(np.float32) for position in positions]
             search = table.search(vectors, vector_column_name="vector", query_type="vector").distance_type("dot")
             search = search.where(condition, prefilter=True).limit(limit)
@@ -248,18 +250,13 @@ def _dense_candidates(table: Any, queries: Sequence[IndexQuery]) -> list[dict[st
 
 
 def _keyword_candidates(table: Any, query: IndexQuery) -> dict[str, float]:
-    if weigh_sides(query) == 1 or not _can_match(query):
+    if weigh_sides(query) == 1 or not can_match(query):
         return {}
     match_query: Any = importlib.import_module("lancedb.query").MatchQuery  # mypy takes its defaults for missing
-    search = table.search(match_query(_clean(query.keywords), "keywords"), query_type="fts")
+    search = table.search(match_query(clean_text(query.keywords), "keywords"), query_type="fts")
     search = search.where(_condition(query), prefilter=True).limit(max(query.limit, CANDIDATES))
     rows = search.select(["chunk_id", "_score"]).to_arrow().to_pydict()
     return dict(zip(rows["chunk_id"], rows["_score"], strict=True))
-
-
-def _can_match(query: IndexQuery) -> bool:
-    narrowed = (query.filter.sources, query.filter.languages, query.filter.types)
-    return bool(query.principals) and query.limit > 0 and () not in narrowed
 
 
 def _condition(query: IndexQuery) -> str:
@@ -281,24 +278,11 @@ def _is_in(column: str, values: Iterable[str]) -> str:
 
 def _quote(value: str) -> str:
     """An SQL string literal: in Lance's dialect only the quote itself is special."""
-    return "'" + _clean(value).replace("'", "''") + "'"
+    return "'" + clean_text(value).replace("'", "''") + "'"
 
 
 def _quote_time(value: datetime) -> str:
-    return f"timestamp '{_in_utc(value).isoformat()}'"
-
-
-def _in_utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _clean(text: str) -> str:
-    """Lone surrogates, which UTF-8 cannot hold, become their escapes: the same ones in rows and in queries."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+    return f"timestamp '{in_utc(value).isoformat()}'"
 
 
 # --- the table -----------------------------------------------------------------------------------------------------
@@ -365,10 +349,10 @@ def _to_arrow(rows: Sequence[IndexRow], schema: Any) -> Any:
     import pyarrow as pa
 
     matrix = np.stack([row.vector for row in rows]).astype(np.float32, copy=False)
-    columns: dict[str, Any] = {name: [_clean(getattr(row, name)) for row in rows] for name in _TEXTS}
+    columns: dict[str, Any] = {name: [clean_text(getattr(row, name)) for row in rows] for name in _TEXTS}
     columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
-    columns["modified"] = [None if row.modified is None else _in_utc(row.modified) for row in rows]
-    columns["readers"] = [[_clean(reader) for reader in row.readers] for row in rows]
+    columns["modified"] = [None if row.modified is None else in_utc(row.modified) for row in rows]
+    columns["readers"] = [[clean_text(reader) for reader in row.readers] for row in rows]
     return pa.table(columns, schema=schema)
 
 

@@ -51,14 +51,21 @@ def index_versions(
         How many vectors had to be computed.
     """
     embedded = 0
-    for group in _grouped([v for v in versions.read_versions(version_ids) if v.fingerprint in spaces]):
-        space = spaces[group[0].fingerprint]
-        vectors, computed = _vectors(group, space, cache=cache, index=index, versions=versions)
-        index.upsert_rows(space.collection, list(_rows(group, space, vectors)))
+    for group in group_versions([v for v in versions.read_versions(version_ids) if v.fingerprint in spaces]):
+        computed = write_group(group, spaces[group[0].fingerprint], versions=versions, cache=cache, index=index)
         versions.mark_ready(run, [version.version_id for version in group])
         embedded += computed
     logger.info("versions indexed run_id=%s versions=%s embedded=%s", run.run_id, len(version_ids), embedded)
     return embedded
+
+
+def write_group(
+    group: Sequence[StoredVersion], space: Space, *, versions: VersionStore, cache: VectorCache, index: VectorIndex
+) -> int:
+    """Write the chunks of versions of one pipeline; returns how many vectors had to be computed."""
+    vectors, computed = _vectors(group, space, cache=cache, index=index, versions=versions)
+    index.upsert_rows(space.collection, list(_rows(group, space, vectors)))
+    return computed
 
 
 def sweep_superseded(run: Run, *, collections: Mapping[str, str], versions: VersionStore, index: VectorIndex) -> int:
@@ -93,7 +100,7 @@ def write_stale_readers(run: Run, *, collections: Sequence[str], versions: Versi
     return len(readers)
 
 
-def _grouped(stored: Sequence[StoredVersion]) -> Iterator[list[StoredVersion]]:
+def group_versions(stored: Sequence[StoredVersion]) -> Iterator[list[StoredVersion]]:
     """Versions of one pipeline together, about ROWS_AT_ONCE chunks a group."""
     group: list[StoredVersion] = []
     rows = 0

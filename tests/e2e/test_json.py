@@ -292,6 +292,7 @@ def named_commands(text: str) -> set[str]:
         "status",
         "doctor",
         "keys",
+        "index",
         "serve",
         "curate",
     ],

@@ -28,7 +28,16 @@ class DatabaseVersions:
 
     def read_versions(self, version_ids: Sequence[str]) -> list[StoredVersion]:
         """Versions with their chunks in order of position; unknown ids are left out."""
-        heads = sa.select(versions).where(versions.c.version_id.in_(version_ids)).order_by(versions.c.version_id)
+        # A document's readers change without a new version: those of today are what belongs into the vector store.
+        current = sa.and_(
+            documents.c.document_id == versions.c.document_id, documents.c.content_hash == versions.c.content_hash
+        )
+        heads = (
+            sa.select(versions, documents.c.groups.label("current_groups"))
+            .join(documents, current, isouter=True)
+            .where(versions.c.version_id.in_(version_ids))
+            .order_by(versions.c.version_id)
+        )
         parts = (
             sa.select(chunks)
             .where(chunks.c.version_id.in_(version_ids))
@@ -49,7 +58,7 @@ class DatabaseVersions:
                     title=row["title"],
                     document_type=row["document_type"],
                     modified=row["modified"],
-                    groups=tuple(row["groups"]),
+                    groups=tuple(row["groups"] if row["current_groups"] is None else row["current_groups"]),
                     copied_from=row["copied_from"],
                     chunks=tuple(by_version.get(row["version_id"], ())),
                 )
@@ -97,7 +106,7 @@ class DatabaseVersions:
                 versions.c.source == run.source,
                 versions.c.state.in_(("writing", "ready")),
                 documents.c.live_version_id.is_distinct_from(versions.c.version_id),
-                ~_waits_for_flip(),
+                ~waits_for_flip(),
             )
             .order_by(versions.c.version_id)
             .limit(PAGE)
@@ -266,7 +275,7 @@ def _has_version(fingerprint: str) -> sa.ColumnElement[bool]:
     )
 
 
-def _waits_for_flip() -> sa.ColumnElement[bool]:
+def waits_for_flip() -> sa.ColumnElement[bool]:
     """The newest content of a live document, read for the collection being built."""
     return sa.and_(
         versions.c.state == "ready",

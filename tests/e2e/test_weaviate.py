@@ -1,0 +1,113 @@
+"""Weaviate as a user runs it: ingest, ask, and moving between the stores with two commands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.e2e.command import REPOSITORY, CommandLine, Finished, kill_group, wait_until
+from tests.weaviate_server import WeaviateServer
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+DOCUMENTS = (
+    "products/taktor-d-data-sheet.pdf",
+    "products/dosing-arithmetic.md",
+    "products/minim-s-quick-start.html",
+    "it/vpn-setup-howto.md",
+    "hr/parental-leave-case-guide.md",
+)
+QUESTION = "What suction lift does a primed D120 manage?"
+VERIFIED = {"collection", "expected", "missing", "extra", "self_recall", "repaired"}
+
+
+@pytest.fixture
+def company(shell: CommandLine, api_url: str) -> CommandLine:
+    """A shell with a few of the sample company's documents."""
+    for path in DOCUMENTS:
+        (shell.folder / "documents" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / "data" / "documents" / path, shell.folder / "documents" / path)
+    return shell.set(PREFECT_API_URL=api_url)
+
+
+def done(finished: Finished) -> dict[str, Any]:
+    assert finished.code == 0, finished.errors
+    return finished.record
+
+
+def search(shell: CommandLine) -> list[str]:
+    return [hit["chunk_id"] for hit in done(shell.run("search", QUESTION, "--k", "5", "--json"))["hits"]]
+
+
+def list_collections(server: WeaviateServer) -> set[str]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/v1/schema", timeout=10) as response:
+        return {one["class"] for one in json.load(response)["classes"]}
+
+
+def test_documents_are_ingested_into_weaviate_and_questions_answered_from_it(
+    company: CommandLine, weaviate_server: WeaviateServer
+) -> None:
+    shell = company.set(EXPERTLOOP_INDEX_URL=weaviate_server.url)
+    ledger = done(shell.run("ingest", "documents", "--json"))
+    assert (ledger["listed"], ledger["new"]) == (len(DOCUMENTS), len(DOCUMENTS))
+    answer = done(shell.run("ask", QUESTION, "--json"))
+    assert "3.0 m" in answer["citations"][0]["quote"]
+    findings = {record["what"]: record for record in shell.run("doctor", "--json").records}
+    assert findings["index"]["state"] == "ok"
+    assert f"127.0.0.1:{weaviate_server.http_port}, Weaviate 1." in findings["index"]["detail"]
+    verified = done(shell.run("index", "verify", "--json"))
+    assert verified.keys() == VERIFIED
+    assert {key: verified[key] for key in ("missing", "extra", "self_recall", "repaired")} == {
+        "missing": 0,
+        "extra": 0,
+        "self_recall": 1.0,
+        "repaired": 0,
+    }
+    assert verified["expected"] == ledger["chunks"]
+    assert done(shell.run("ingest", "documents", "--json"))["unchanged"] == len(DOCUMENTS)
+    assert not (shell.home / "index").exists()
+
+
+def test_rebuild_alone_moves_from_lancedb_to_weaviate_and_back(
+    company: CommandLine, weaviate_server: WeaviateServer
+) -> None:
+    ledger = done(company.run("ingest", "documents", "--json"))
+    before = search(company)
+    shutil.rmtree(company.folder / "documents")  # nobody may need them again
+    there = company.set(EXPERTLOOP_INDEX_URL=weaviate_server.url)
+    known = list_collections(weaviate_server)
+
+    killed = there.start("index", "rebuild")
+    collections = wait_until(lambda: list_collections(weaviate_server) - known, what="a new collection in Weaviate")
+    kill_group(killed)
+    assert search(company) == before
+    done(there.run("index", "rebuild", "--json"))
+    assert done(there.run("index", "status", "--json"))["present"] == ledger["chunks"]
+    assert search(there) == before
+
+    shutil.rmtree(company.home / "index")
+    rebuilt = done(company.run("index", "rebuild", "--json"))
+    assert (rebuilt["written"], rebuilt["embedded"]) == (ledger["chunks"], 0)
+    assert done(company.run("index", "verify", "--json"))["repaired"] == 0
+    assert search(company) == before
+
+    refused = there.run("index", "drop")
+    assert refused.code == 1
+    assert collections <= list_collections(weaviate_server)
+    assert there.run("index", "drop", "--yes").code == 0
+    assert not collections & list_collections(weaviate_server)
+    assert search(company) == before
+
+
+def test_a_server_that_is_down_is_exit_code_4_in_two_lines(company: CommandLine) -> None:
+    done(company.run("ingest", "documents/it", "--json"))
+    there = company.set(EXPERTLOOP_INDEX_URL="weaviate+http://127.0.0.1:9?grpc=10")
+    for command in (("search", QUESTION), ("index", "rebuild")):
+        finished = there.run(*command)
+        assert finished.code == 4
+        assert len(finished.said) == 2
+        assert "127.0.0.1:9" in finished.said[0]
