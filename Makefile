@@ -63,9 +63,11 @@ lock:  ## resolve requirements.lock again, for Python 3.11 to 3.13
 	$(BIN)/python -m uv pip compile pyproject.toml --group dev --all-extras --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o requirements.lock
 
-# The folder of Settings.cache; a version of the server is built once, whatever becomes of this folder.
+# The folder of Settings.cache; a version of the server is built once, whatever becomes of this folder. Go's own archive
+# is unpacked to /usr/local/go, which is not on everybody's PATH.
 CACHE := $(or $(EXPERTLOOP_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/expertloop)
 WEAVIATE_VERSION := 1.38.11
+export PATH := $(PATH):/usr/local/go/bin
 WEAVIATE := $(CACHE)/bin/.weaviate-$(WEAVIATE_VERSION)
 
 $(WEAVIATE):
