@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tasks.access_models import ApiKey, Role
+from tasks.access_ports import StoredKey
 from tasks.models import derive_id
-from tasks.ports import StoredKey
 
 _SECRET_BYTES = 32
 _KEY = re.compile(r"elk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")

@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from expertloop.server.problems import describe_error, refuse, render_problem
 from expertloop.server.rate import RateLimit
 from tasks.access_models import Caller
+from tasks.access_ports import KeyStore, TokenReader
 from tasks.errors import AccessDenied, ProductError
 from tasks.keys import is_genuine, parse_key
-from tasks.ports import KeyStore, TokenReader
 
 GUARDED = "/v1/"
 PAGES = "/v1/documents/"

@@ -18,9 +18,10 @@ from expertloop.server.metrics import Metrics
 from expertloop.server.rate import RateLimit
 from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, SearchJob, SearchWork
 from tasks.access_models import ReadableDocument
+from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, ServedLog, TokenReader
 from tasks.errors import ProductError, TransientError
 from tasks.models import Answer, Hit
-from tasks.ports import DocumentReader, KeyStore, PageRenderer, Searcher, ServedLog, TokenReader
+from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.wiring import Application
 

@@ -11,9 +11,10 @@ from typing import NamedTuple, Protocol
 
 from expertloop.server.metrics import Metrics
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
+from tasks.access_ports import ServedLog
 from tasks.errors import ProductError, RateLimited, TerminalError, TransientError
 from tasks.models import Answer, Hit, Question, derive_id, hash_text
-from tasks.ports import Searcher, ServedLog
+from tasks.ports import Searcher
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from tasks.curation.injection import find_injection
 from tasks.curation.personal import find_personal_data
 from tasks.curation.texts import cut_letters, list_numbers, list_words, measure_resemblance
 from tasks.curation_models import Evidence, Finding, Pair, fold
+from tasks.curation_ports import NameFinder, SupportChecker
 from tasks.language import UNDETERMINED, detect_language
 from tasks.models import Noun, Passage
-from tasks.ports import NameFinder, SupportChecker
 
 _WORDS_THAT_TELL = 5
 """Shorter texts are too often names and codes for their language to be told."""

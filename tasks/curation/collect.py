@@ -23,9 +23,10 @@ from tasks.curation_models import (
     ReportLine,
     derive_pair_id,
 )
+from tasks.curation_ports import IndexedPair, RawRow
 from tasks.language import UNDETERMINED, detect_language
 from tasks.models import Question
-from tasks.ports import IndexedPair, RawRow, Vectors
+from tasks.ports import Vectors
 
 logger = logging.getLogger(__name__)
 

@@ -11,17 +11,9 @@ import numpy as np
 from tasks.curation.checks import Alike, Checker, CheckOptions
 from tasks.curation.texts import cut_letters, sign_bands
 from tasks.curation_models import CitedDocument, Evidence, Pair
+from tasks.curation_ports import CitedDocuments, IndexedPair, NameFinder, PairStore, SupportChecker
 from tasks.models import Chunk, Passage, derive_id
-from tasks.ports import (
-    CitedDocuments,
-    Embedder,
-    IndexedPair,
-    NameFinder,
-    PairStore,
-    Searcher,
-    SupportChecker,
-    Vectors,
-)
+from tasks.ports import Embedder, Searcher, Vectors
 
 _CACHED_DOCUMENTS = 64
 _CACHED_NAMES = 4096

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from tasks.curation.desk import Desk
 from tasks.curation.split import SplitShares, derive_split
 from tasks.curation_models import Example, FrozenPassage, Pair, PairState, Removal, Split
+from tasks.curation_ports import IndexedPair
 from tasks.models import EVERYONE, Hit, Passage, Question, hash_text
-from tasks.ports import IndexedPair, Vectors
+from tasks.ports import Vectors
 
 _BATCH = 32
 _COMPARED_AT_ONCE = 256

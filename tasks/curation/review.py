@@ -11,9 +11,9 @@ from tasks.curation.checks import shorten
 from tasks.curation.collect import locate_evidence
 from tasks.curation.desk import Desk
 from tasks.curation_models import Evidence, HistoryEntry, Pair, PairState, intersect_readers
+from tasks.curation_ports import IndexedPair
 from tasks.errors import ConfigurationError
 from tasks.models import EVERYONE
-from tasks.ports import IndexedPair
 
 BATCH = 100
 

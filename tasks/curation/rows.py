@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tasks.curation_models import Pair, PairState
+from tasks.curation_ports import RawRow
 from tasks.errors import ConfigurationError
-from tasks.ports import RawRow
 
 FIELDS = ("question", "answer", "evidence", "state", "language", "author", "groups", "accepted")
 """As JSON lines have them."""

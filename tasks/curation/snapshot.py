@@ -26,9 +26,9 @@ from tasks.curation.freeze import freeze_passages, split_pairs, take_pairs
 from tasks.curation.leaks import find_leaks
 from tasks.curation.split import SplitShares, assign_splits
 from tasks.curation_models import Dataset, Example, Removal, Split
+from tasks.curation_ports import DatasetStore, SplitStore
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, DatasetRejected
 from tasks.models import EVERYONE, Noun, derive_id
-from tasks.ports import DatasetStore, SplitStore
 
 DATASET_FORMAT = "1"
 """Raise it when the same pairs would give other files."""

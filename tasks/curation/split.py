@@ -12,8 +12,8 @@ from pydantic import Field
 
 from tasks.curation.texts import cut_words, list_words, measure_containment, sign_bands
 from tasks.curation_models import Split
+from tasks.curation_ports import CitedDocuments, SplitStore
 from tasks.models import Noun, hash_text
-from tasks.ports import CitedDocuments, SplitStore
 
 _SAME_DOCUMENT = 0.7
 _HELD_FIRST = (Split.TEST, Split.VALIDATION, Split.TRAIN)

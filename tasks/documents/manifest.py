@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from tasks.document_ports import Gone, Known
 from tasks.models import DocumentState
-from tasks.ports import Gone, Known
 
 LIVE_STATES = frozenset(DocumentState)
 

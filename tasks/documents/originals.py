@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.access_models import ReadableDocument
+from tasks.document_ports import Source
 from tasks.errors import DocumentRejected
-from tasks.ports import Source
 
 _BLOCK_BYTES = 1 << 20
 

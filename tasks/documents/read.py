@@ -8,12 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from tasks.documents.chunk import chunk_document, embedded_text
-from tasks.documents.manifest import Decision, decide, failed_outcome, read_outcome
-from tasks.errors import BackendUnavailable, DocumentRejected
-from tasks.language import detect_language
-from tasks.models import ChunkedDocument, Element, PartitionedDocument, Problem, Run, derive_version_id, hash_text
-from tasks.ports import (
+from tasks.document_ports import (
     Candidate,
     Manifest,
     NewVersion,
@@ -22,8 +17,13 @@ from tasks.ports import (
     PartitionOutcome,
     Reading,
     Source,
-    TokenCounter,
 )
+from tasks.documents.chunk import chunk_document, embedded_text
+from tasks.documents.manifest import Decision, decide, failed_outcome, read_outcome
+from tasks.errors import BackendUnavailable, DocumentRejected
+from tasks.language import detect_language
+from tasks.models import ChunkedDocument, Element, PartitionedDocument, Problem, Run, derive_version_id, hash_text
+from tasks.ports import TokenCounter
 
 logger = logging.getLogger(__name__)
 

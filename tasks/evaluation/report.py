@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tasks.errors import ConfigurationError
 from tasks.evaluation_models import JudgedAnswer
-from tasks.ports import Plotter
+from tasks.evaluation_ports import Plotter
 
 _SPECIAL = re.compile(r"^[#+=-]|[\\`*_{}\[\]()!|<>~&]")
 _GROUP_METRICS = (

@@ -12,8 +12,9 @@ from typing import Any
 
 from tasks.evaluation.judge import METRICS_VERSION, Judge
 from tasks.evaluation_models import EvaluationRun, GoldQuestion, JudgedAnswer
+from tasks.evaluation_ports import EvaluationStore
 from tasks.models import EVERYONE, Answer, Question, derive_id
-from tasks.ports import EvaluationStore, Searcher
+from tasks.ports import Searcher
 
 logger = logging.getLogger(__name__)
 

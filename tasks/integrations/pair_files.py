@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from tasks.curation_ports import RawRow
 from tasks.errors import ConfigurationError
-from tasks.ports import RawRow
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".xlsx")
 _SAMPLE_BYTES = 65_536

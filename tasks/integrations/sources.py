@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tasks.document_ports import Source
 from tasks.errors import ConfigurationError
 from tasks.integrations.files import FilesSource
 from tasks.integrations.rows import RowsSource
 from tasks.integrations.stores import StoreSource
-from tasks.ports import Source
 from tasks.source_models import FilesConfig, RecordsConfig, SourceConfig, SqlConfig, expand_references
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import fsspec
 import pytest
 
+from tasks.document_ports import Source
 from tasks.documents.sources import parse_sources
 from tasks.errors import DocumentRejected, ProductError
 from tasks.integrations.sources import build_source
 from tasks.models import ListedDocument
-from tasks.ports import Source
 
 CONTENT = {"a": "first", "b ü/#%": "second", "c": "third"}
 

@@ -11,10 +11,10 @@ from tasks.curation.checks import CheckOptions
 from tasks.curation.collect import Importer, ImportOptions
 from tasks.curation.desk import CurationPorts, Desk
 from tasks.curation_models import ImportSummary, Pair, ReportLine
+from tasks.curation_ports import RawRow
 from tasks.integrations.database.cited import DatabaseCited
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.pairs import DatabasePairs
-from tasks.ports import RawRow
 from tests.fakes.embedder import FakeEmbedder
 from tests.fakes.searcher import FakeSearcher
 

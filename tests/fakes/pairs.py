@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from tasks.curation.texts import cut_letters, sign_bands
 from tasks.curation_models import Evidence, HistoryEntry, Origin, Pair, PairState, derive_pair_id
+from tasks.curation_ports import IndexedPair
 from tasks.integrations.database.engine import Database, upsert
 from tasks.integrations.database.manifest import write_readers
 from tasks.integrations.database.schema import chunks, documents, versions
 from tasks.models import EVERYONE, derive_document_id, derive_version_id, hash_text
-from tasks.ports import IndexedPair
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 

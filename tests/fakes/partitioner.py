@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tasks.document_ports import PartitionJob, PartitionOutcome
 from tasks.models import Element, PartitionedDocument, Problem
-from tasks.ports import PartitionJob, PartitionOutcome
 
 
 class FakePartitioner:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from flows.ingest import ingest_source
+from tasks.document_ports import Source
 from tasks.models import EmbedderSpec, IngestRequest, Ledger
-from tasks.ports import Embedder, IndexQuery, Source
+from tasks.ports import Embedder, IndexQuery
 from tasks.settings import Settings
 from tasks.wiring import Application, use_application
 from tests.fakes.embedder import FakeEmbedder

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from tasks.curation.collect import Importer, ImportOptions
+from tasks.curation_ports import RawRow
 from tasks.errors import ConfigurationError, TransientError
 from tasks.models import EVERYONE, IngestRequest, Problem
-from tasks.ports import RawRow
 from tasks.settings import Settings
 from tests.integration.conftest import World
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.access_models import Caller, Role
+from tasks.access_ports import StoredKey
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.keys import DatabaseKeys
 from tasks.integrations.database.schema import metadata
 from tasks.keys import PresentedKey, is_genuine, make_key, parse_key
 from tasks.models import EVERYONE
-from tasks.ports import StoredKey
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from tasks.access_models import ApiKey
+from tasks.access_ports import StoredKey
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.schema import api_keys
-from tasks.ports import StoredKey
 
 
 class DatabaseKeys:

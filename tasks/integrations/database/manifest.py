@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tasks.document_ports import Candidate, Gone, Known, NewVersion, Reading
 from tasks.integrations.database.engine import Database, update_rows, upsert
 from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.locks import lock_name
@@ -31,7 +32,6 @@ from tasks.models import (
     derive_document_id,
     derive_version_id,
 )
-from tasks.ports import Candidate, Gone, Known, NewVersion, Reading
 
 LIVE = ("live", "empty", "outdated")
 FAILED = frozenset({"outdated", "quarantined"})

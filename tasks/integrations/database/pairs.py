@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tasks.curation_models import Evidence, Pair, PairState, derive_pair_id, fold, intersect_readers
+from tasks.curation_ports import IndexedPair
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database, list_batches, upsert
 from tasks.integrations.database.schema import documents, pair_bands, pair_evidence, pairs, versions
 from tasks.models import derive_id
-from tasks.ports import IndexedPair, Vectors
+from tasks.ports import Vectors
 
 PAGE = 500
 MOST_ALIKE = 12

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.document_ports import NewVersion
 from tasks.models import Chunk, ListedDocument, PartProblem, Problem, Run, derive_chunk_id
-from tasks.ports import NewVersion
 
 
 def listing_row(run: Run, document_id: str, document: ListedDocument) -> dict[str, Any]:

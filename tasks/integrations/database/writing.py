@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tasks.document_ports import NewVersion
 from tasks.integrations.database.engine import upsert
 from tasks.integrations.database.rows import chunk_from_row, chunk_rows, version_row
 from tasks.integrations.database.schema import chunks, collections, versions
 from tasks.models import ChunkedDocument, Run, derive_version_id
-from tasks.ports import NewVersion
 
 
 def write_versions(connection: Connection, run: Run, written: Sequence[NewVersion]) -> None:

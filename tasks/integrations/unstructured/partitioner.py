@@ -7,13 +7,13 @@ import importlib.metadata
 import os
 from collections.abc import Iterable, Iterator
 
+from tasks.document_ports import PartitionJob, PartitionOutcome
 from tasks.errors import ConfigurationError, DocumentRejected
 from tasks.integrations.unstructured import pdf, pool, rich
 from tasks.integrations.unstructured.limits import restrict_worker
 from tasks.integrations.unstructured.reading import ReadOptions
 from tasks.integrations.unstructured.worker import partition_file
 from tasks.models import Problem
-from tasks.ports import PartitionJob, PartitionOutcome
 from tasks.settings import Settings
 
 READER_VERSION = "1"

@@ -6,6 +6,7 @@ import functools
 import zipfile
 from collections.abc import Callable
 
+from tasks.document_ports import PartitionJob
 from tasks.errors import DocumentRejected
 from tasks.integrations.unstructured import containers, kinds, pdf, rich, tables, texts
 from tasks.integrations.unstructured.containers import Budget
@@ -20,7 +21,6 @@ from tasks.integrations.unstructured.reading import (
     refuse_much_text,
 )
 from tasks.models import Element, PartitionedDocument
-from tasks.ports import PartitionJob
 
 _TEXTUAL_NAMES = frozenset({"", "log", "text", "txt", *kinds.TEXT_EXTENSIONS})
 _CONVERTED = {"doc": "docx", "ppt": "pptx", "odp": "pptx", "ods": "xlsx"}

@@ -9,7 +9,7 @@ from typing import Any
 from data.writers.source import plain, read_source
 from tasks.curation.rows import Draft, read_draft
 from tasks.curation_models import is_refusal
-from tasks.ports import RawRow
+from tasks.curation_ports import RawRow
 
 DATA = Path(__file__).resolve().parents[3] / "data"
 FAULTY = 6

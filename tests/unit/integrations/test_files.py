@@ -18,12 +18,12 @@ from urllib.parse import unquote, unquote_to_bytes
 import fsspec
 import pytest
 
+from tasks.document_ports import Source
 from tasks.documents.sources import describe_path
 from tasks.errors import BackendUnavailable, ConfigurationError, DocumentRejected
 from tasks.integrations.listing import compile_glob
 from tasks.integrations.sources import build_source
 from tasks.models import ListedDocument
-from tasks.ports import Source
 from tasks.source_models import FilesConfig, MailConfig
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import fsspec
 import pytest
 
+from tasks.document_ports import Source
 from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.integrations.sources import build_source
-from tasks.ports import Source
 from tasks.source_models import RecordsConfig
 
 

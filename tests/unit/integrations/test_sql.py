@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tasks.document_ports import Source
 from tasks.errors import BackendUnavailable, ConfigurationError, DocumentRejected
 from tasks.integrations.overview import find_unit
 from tasks.integrations.sources import build_source
 from tasks.models import ListedDocument
-from tasks.ports import Source
 from tasks.source_models import SqlConfig
 
 PRODUCTS = """

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.document_ports import Source
 from tasks.documents.sources import parse_sources
 from tasks.errors import BackendUnavailable, ConfigurationError, DocumentRejected
 from tasks.integrations.sources import build_source
-from tasks.ports import Source
 from tests.fakes.s3_server import FakeS3, serve_s3
 
 pytest.importorskip("s3fs", reason="the extra s3 is not installed")

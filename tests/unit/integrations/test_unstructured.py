@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tasks.document_ports import PartitionJob, PartitionOutcome
 from tasks.errors import ConfigurationError
 from tasks.integrations.unstructured import UnstructuredPartitioner
 from tasks.integrations.unstructured.pdf import list_ocr_languages
 from tasks.integrations.unstructured.rich import find_libreoffice
 from tasks.models import PartitionedDocument
-from tasks.ports import PartitionJob, PartitionOutcome
 from tasks.settings import Settings
 from tests.fakes.hostile_files import (
     BILLION_LAUGHS,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.document_ports import PartitionJob
 from tasks.integrations.unstructured import UnstructuredPartitioner
 from tasks.models import PartitionedDocument
-from tasks.ports import PartitionJob
 from tasks.settings import Settings
 from tests.fakes.hostile_files import write_pdf
 

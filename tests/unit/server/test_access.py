@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from expertloop.server.access import find_caller, read_secret
 from tasks.access_models import ApiKey, Caller, Role
+from tasks.access_ports import StoredKey
 from tasks.errors import AccessDenied
 from tasks.keys import make_key
-from tasks.ports import StoredKey
 
 
 class Keys:

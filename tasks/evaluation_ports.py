@@ -1,0 +1,67 @@
+"""What the evaluation room needs of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.evaluation_models import EvaluationRun, JudgedAnswer
+from tasks.models import (
+    Calibration,
+)
+
+
+class EvaluationStore(Protocol):
+    """The database's memory of evaluations; every write is one commit, and writing twice equals writing once."""
+
+    def begin_run(self, run: EvaluationRun, *, again: bool) -> None:
+        """Write the run where it is not known; with `again`, forget its results first."""
+
+    def write_results(self, run_id: str, results: Mapping[int, JudgedAnswer]) -> None:
+        """Store results by the question's position in its file."""
+
+    def read_results(self, run_id: str) -> dict[int, JudgedAnswer]:
+        """What is stored of a run, by position and in its order."""
+
+    def finish_run(self, run_id: str, summary: Mapping[str, Any]) -> None:
+        """All questions are judged."""
+
+    def find_run(self, tenant: str, name: str) -> EvaluationRun:
+        """The run of an id or of its unique beginning.
+
+        Raises:
+            ConfigurationError: There is none, or more than one.
+        """
+
+    def list_runs(self, tenant: str) -> list[EvaluationRun]:
+        """Every run, the newest first."""
+
+
+class Plotter(Protocol):
+    """Draws the pictures of a report."""
+
+    def draw_bars(self, title: str, counts: Mapping[str, int]) -> bytes:
+        """A PNG with one labelled bar a count, in their order."""
+
+    def draw_histogram(self, title: str, label: str, values: Sequence[float]) -> bytes:
+        """A PNG of how often values occur; `label` names their unit."""
+
+    def draw_calibration(
+        self,
+        calibration: Calibration,
+        confidences: NDArray[np.float64],
+        right: NDArray[np.bool_],
+        *,
+        max_error: float,
+    ) -> bytes:
+        """A PNG of reliability and coverage.
+
+        Args:
+            calibration: What was fitted.
+            confidences: [n] it gives to answers that it was not fitted on.
+            right: [n] whether they are right.
+            max_error: The wished share of wrong answers, 0 to 1.
+        """

@@ -1,0 +1,175 @@
+"""How questions are answered, and how that is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.metadata import version
+
+from tasks.answering.answer import AnswerOptions, answer_questions
+from tasks.answering.confidence import read_shipped
+from tasks.answering.trust import TrustedFirst
+from tasks.errors import ProductError
+from tasks.evaluation_ports import Plotter
+from tasks.integrations.database.answers import DatabaseAnswers
+from tasks.integrations.database.calibrations import DatabaseCalibrations
+from tasks.integrations.database.evaluations import DatabaseEvaluations
+from tasks.integrations.database.gaps import DatabaseGaps
+from tasks.models import Answer, Calibration, CalibrationKey, Hit, Pipeline, Question
+from tasks.ports import Generator, Reranker, Searcher
+from tasks.retrieval.search import HybridSearcher
+from tasks.wiring.spaces import Spaces
+
+
+class Answering(Spaces):
+    """Search, generator, answers, evaluations."""
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Hybrid search over whatever collection serves at that moment, joined with the database."""
+        return ServingSearcher(self)
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """The configured cross-encoder; none by default."""
+        if self.settings.reranker is None:
+            return None
+        from tasks.integrations.cross_encoder import CrossEncoderReranker
+
+        return CrossEncoderReranker(self.settings.reranker)
+
+    @cached_property
+    def generator(self) -> Generator | None:
+        """The configured model; None when answers are to be quotations only."""
+        settings = self.settings
+        if settings.generator == "none":
+            return None
+        if settings.generator != "openai":
+            from tasks.integrations.transformers import TransformersGenerator
+
+            return TransformersGenerator(settings.generator, cache=settings.cache)
+        from tasks.integrations.openai import OpenAIGenerator
+
+        return OpenAIGenerator(settings)
+
+    @cached_property
+    def answers(self) -> DatabaseAnswers:
+        """Questions and answers by id."""
+        return DatabaseAnswers(self.database)
+
+    @cached_property
+    def gaps(self) -> DatabaseGaps:
+        """What is asked that no document answers."""
+        return DatabaseGaps(self.database)
+
+    @cached_property
+    def calibrations(self) -> DatabaseCalibrations:
+        """What signals are worth, by collection and generator."""
+        return DatabaseCalibrations(self.database)
+
+    def calibration_key(self) -> CalibrationKey:
+        """What a calibration of the serving collection and the configured generator is kept under."""
+        pipeline = self.serving_pipeline()
+        return CalibrationKey(
+            collection=pipeline.collection.name if pipeline else "none",
+            generator=self.generator.identity if self.generator else "none",
+        )
+
+    def calibration(self) -> Calibration:
+        """The one fitted on this collection with this generator, else the shipped one, which says so by its name."""
+        return self.calibrations.read_calibration(self.calibration_key()) or read_shipped()
+
+    def answer_questions(
+        self,
+        questions: Sequence[Question],
+        *,
+        searcher: Searcher | None = None,
+        generate: bool = True,
+        max_error: float | None = None,
+    ) -> list[Answer]:
+        """One answer a question, in their order; those without an answer are counted as gaps.
+
+        Args:
+            searcher: Instead of the search over the serving collection.
+            generate: False: quoted from the documents.
+            max_error: Instead of the setting; 1 holds no answer back.
+        """
+        settings, pipeline = self.settings, self.serving_pipeline()
+        answers = answer_questions(
+            questions,
+            searcher=TrustedFirst(searcher or self.searcher, list_believed=self.passages.list_believed_sources),
+            reader=self.passages,
+            generator=self.generator if generate else None,
+            embedder=self.asking_embedder(pipeline.embedder_spec) if pipeline else None,
+            calibration=self.calibration(),
+            options=AnswerOptions(
+                passages=settings.answer_passages,
+                max_tokens=settings.answer_tokens,
+                max_error=max_error if max_error is not None else settings.max_error,
+                hold_suspicious=settings.hold_suspicious,
+                outdated=settings.answer_outdated,
+            ),
+        )
+        versions = {"expertloop": version("expertloop"), "collection": pipeline.collection.name if pipeline else "none"}
+        answers = [
+            answer.model_copy(update={"id": question.id, "versions": answer.versions | versions})
+            for question, answer in zip(questions, answers, strict=True)
+        ]
+        if settings.keep_gaps:
+            self._record_gaps(questions, answers)
+        return answers
+
+    def _record_gaps(self, questions: Sequence[Question], answers: Sequence[Answer]) -> None:
+        by_tenant: dict[str, list[Answer]] = {}
+        for question, answer in zip(questions, answers, strict=True):
+            by_tenant.setdefault(question.tenant, []).append(answer)
+        for tenant, given in by_tenant.items():
+            self.gaps.record_answers(tenant, given)
+
+    @cached_property
+    def evaluations(self) -> DatabaseEvaluations:
+        """Evaluations and their results."""
+        return DatabaseEvaluations(self.database)
+
+    @cached_property
+    def plotter(self) -> Plotter:
+        """Draws a report's pictures."""
+        from tasks.integrations.matplotlib import MatplotlibPlotter
+
+        return MatplotlibPlotter()
+
+
+class ServingSearcher:
+    """The `Searcher` port over the collection that serves when the search begins: a flip needs no restart."""
+
+    def __init__(self, app: Answering) -> None:
+        self._app = app
+
+    def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
+        """The hits of each question; none before the first ingest.
+
+        A search that a flip overtook found chunks that nobody may see any more: it is done again.
+        """
+        while True:
+            pipeline = self._app.serving_pipeline()
+            if pipeline is None:
+                return [[] for _ in questions]
+            try:
+                found = self._search(pipeline, questions, limit)
+            except ProductError:
+                if self._app.serving_pipeline() == pipeline:
+                    raise
+            else:
+                if all(len(hits) == limit for hits in found) or self._app.serving_pipeline() == pipeline:
+                    return found
+
+    def _search(self, pipeline: Pipeline, questions: Sequence[Question], limit: int) -> list[list[Hit]]:
+        searcher = HybridSearcher(
+            pipeline.collection.name,
+            embedder=self._app.asking_embedder(pipeline.embedder_spec),
+            index=self._app.index,
+            reader=self._app.passages,
+            alpha=self._app.settings.search_alpha,
+            reranker=self._app.reranker,
+        )
+        return searcher.search(questions, limit=limit)

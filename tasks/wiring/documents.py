@@ -1,0 +1,64 @@
+"""How documents are found and read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from tasks.document_ports import Partitioner, Source
+from tasks.documents.sources import describe_path, load_sources
+from tasks.errors import ConfigurationError
+from tasks.models import IngestRequest, Run
+from tasks.settings import Settings, read_variables
+from tasks.source_models import SourceConfig
+from tasks.wiring.stores import Stores
+
+
+class Documents(Stores):
+    """Sources and the partitioner."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._sources: dict[str, Source] = {}
+
+    @cached_property
+    def partitioner(self) -> Partitioner:
+        """Unstructured, in worker processes with limits."""
+        from tasks.integrations.unstructured import UnstructuredPartitioner
+
+        return UnstructuredPartitioner(self.settings)
+
+    def configured_sources(self) -> list[IngestRequest]:
+        """One request a source of sources.yaml."""
+        default = self.settings.tenant
+        return [IngestRequest(source=config.name, tenant=config.tenant or default) for config in self._source_configs]
+
+    def open_source(self, run: Run, request: IngestRequest) -> Source:
+        """The source of a run: one object while the run lasts, since what it opens is what it listed."""
+        if run.run_id not in self._sources:
+            self._sources = {run.run_id: self.find_source(request)}
+        return self._sources[run.run_id]
+
+    def find_source(self, request: IngestRequest) -> Source:
+        """The source that a request names.
+
+        Raises:
+            ConfigurationError: sources.yaml is wrong or does not name it.
+        """
+        from tasks.integrations.sources import build_source
+
+        if request.url is not None:
+            config: SourceConfig = describe_path(request.url)
+        else:
+            default = self.settings.tenant
+            named = {(config.tenant or default, config.name): config for config in self._source_configs}
+            if (request.tenant, request.source or "") not in named:
+                known = ", ".join(sorted(name for _, name in named)) or "none"
+                raise ConfigurationError(
+                    f"{self.settings.sources} names no source {request.source!r}", advice=f"it names: {known}"
+                )
+            config = named[request.tenant, request.source or ""]
+        return build_source(config, max_file_mb=self.settings.max_file_mb, variables=read_variables())
+
+    @cached_property
+    def _source_configs(self) -> list[SourceConfig]:
+        return list(load_sources(self.settings.sources, variables=read_variables()).sources)
