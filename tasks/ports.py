@@ -1,6 +1,6 @@
 """What is outside, as Protocols: embedders, vector stores, passages, search, generators.
 
-What one room alone needs stands in `document_ports.py`, `curation_ports.py`, `evaluation_ports.py` and `access_ports.py`.
+What one room alone needs stands in `document_ports`, `curation_ports`, `evaluation_ports` and `access_ports`.
 Implementations live in `tasks/integrations`; `tasks/wiring` chooses them; tests pass fakes. Letters in shapes: n texts,
 d dimensions. Every method may raise the errors of `tasks.errors` and no vendor's.
 """
