@@ -20,10 +20,12 @@ from tasks.answering.conflicts import find_conflicting, sort_newest_first
 from tasks.answering.context import Quotable
 from tasks.answering.draft import ContextLimits, Draft, draft_answer, find_passages, generate_texts
 from tasks.answering.extract import choose_quotes
+from tasks.answering.parts import merge_answers, split_question
 from tasks.answering.support import find_support, read_evidence
+from tasks.language import detect_language
 from tasks.models import EVERYONE, Answer, Calibration, Generation, Hit, Noun, Question, Silence, Timings
 from tasks.ports import Embedder, Generator, PassageReader, Searcher
-from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage
+from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage, choose_language
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,8 @@ def answer_questions(
 ) -> list[Answer]:
     """One answer a question, in their order; searching and generating are done for all of them at once.
 
+    A question that asks several things is answered part by part.
+
     Args:
         searcher: Finds passages that the asker may read.
         reader: Tells the documents' text at the end, under the same condition.
@@ -77,7 +81,39 @@ def answer_questions(
         BackendUnavailable, RateLimited: A port's other side does not answer; no answer is made up instead.
         ConfigurationError: The generator cannot be loaded or refuses the request.
     """
-    options = options or AnswerOptions()
+    parts = [
+        [question.model_copy(update={"text": text}) for text in split_question(question.text)] for question in questions
+    ]
+    answered = iter(
+        _answer_each(
+            [part for asked in parts for part in asked],
+            searcher=searcher,
+            reader=reader,
+            generator=generator,
+            embedder=embedder,
+            calibration=calibration,
+            options=options or AnswerOptions(),
+        )
+    )
+    return [_merge(question, [next(answered) for _ in asked]) for question, asked in zip(questions, parts, strict=True)]
+
+
+def _merge(question: Question, answers: list[Answer]) -> Answer:
+    if len(answers) == 1:
+        return answers[0]
+    return merge_answers(question, answers, language=choose_language(detect_language(question.text)))
+
+
+def _answer_each(
+    questions: Sequence[Question],
+    *,
+    searcher: Searcher,
+    reader: PassageReader,
+    generator: Generator | None,
+    embedder: Embedder | None,
+    calibration: Calibration | None,
+    options: AnswerOptions,
+) -> list[Answer]:
     limits = ContextLimits(options.passages, options.context_tokens, options.max_tokens, options.hold_suspicious)
     started = time.perf_counter()
     found = find_passages(questions, searcher, limit=options.search_limit)
