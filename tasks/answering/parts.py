@@ -7,7 +7,7 @@ or the other. Rules in English and German tell the parts; where they see none, t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tasks.answering.sentences import split_sentences
 from tasks.models import Answer, Citation, Question, Timings
@@ -107,14 +107,18 @@ def _join_texts(parts: Sequence[Answer], refusal: str) -> tuple[str, tuple[Citat
     citations: dict[tuple[str, int, int], Citation] = {}
     texts = []
     for part in parts:
-        numbers = {}
+        numbers: dict[str, int] = {}
         for citation in part.citations:
             place = (citation.document_id, citation.start, citation.end)
             known = citations.setdefault(place, citation.model_copy(update={"number": len(citations) + 1}))
             numbers[str(citation.number)] = known.number
         said = f"{part.question} {refusal}" if part.abstained else part.text
-        texts.append(_MARK.sub(lambda mark, numbers=numbers: f"[{numbers.get(mark[1], mark[1])}]", said))
+        texts.append(_renumber(said, numbers))
     return "\n".join(texts), tuple(citations.values())
+
+
+def _renumber(text: str, numbers: Mapping[str, int]) -> str:
+    return _MARK.sub(lambda mark: f"[{numbers.get(mark[1], mark[1])}]", text)
 
 
 def _unite(lists: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
