@@ -40,8 +40,9 @@ demo: $(MODELS)  ## ingest the sample company and answer questions about it
 test: $(MODELS)  ## the tests; what needs a missing program says so and is skipped
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
 
-# Two processes, each with the whole of a file: many tests wait for a command or for a pause between retries.
-PARALLEL := --numprocesses 2 --dist loadfile
+# Two processes, each with the whole of a file: many tests wait for a command or for a pause between retries. Files keep
+# their order, end-to-end tests before unit tests: the few long ones must not come last, with one process idle.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: check
 check: $(INSTALLED)  ## style, types, import rules, and the tests that need no server

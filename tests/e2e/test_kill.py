@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.chaos import Corpus, Killer, find_leftovers, find_unrecalled, is_balanced, kill_leader, read_stores
 from tests.e2e.command import CommandLine, wait_until
 
-KILLS = {"sqlite": 10, "postgresql": 4}
+KILLS = {"sqlite": 10, "postgresql": 2}
 SEED = 20260504
 
 

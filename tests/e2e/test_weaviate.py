@@ -75,6 +75,7 @@ def test_documents_are_ingested_into_weaviate_and_questions_answered_from_it(
 def test_rebuild_alone_moves_from_lancedb_to_weaviate_and_back(
     company: CommandLine, weaviate_server: WeaviateServer
 ) -> None:
+    company = company.set(EXPERTLOOP_CHUNK_TOKENS="180")  # a collection that no other test of this server has made
     ledger = done(company.run("ingest", "documents", "--json"))
     before = search(company)
     shutil.rmtree(company.folder / "documents")  # nobody may need them again
@@ -82,8 +83,10 @@ def test_rebuild_alone_moves_from_lancedb_to_weaviate_and_back(
     known = list_collections(weaviate_server)
 
     killed = there.start("index", "rebuild")
-    collections = wait_until(lambda: list_collections(weaviate_server) - known, what="a new collection in Weaviate")
-    kill_group(killed)
+    try:
+        collections = wait_until(lambda: list_collections(weaviate_server) - known, what="a new collection in Weaviate")
+    finally:
+        kill_group(killed)
     assert search(company) == before
     done(there.run("index", "rebuild", "--json"))
     assert done(there.run("index", "status", "--json"))["present"] == ledger["chunks"]
