@@ -44,7 +44,8 @@ function done(summary, latency, requests)
   local broken = failed.connect + failed.read + failed.write + failed.timeout
   local form = 'RESULT {"requests": %d, "seconds": %.3f, "not_200": %d, "broken": %d'
   io.write(string.format(form, summary.requests, summary.duration / 1e6, failed.status, broken))
-  for name, share in pairs({p50 = 50, p95 = 95, p99 = 99, longest = 100}) do
+  io.write(string.format(', "longest": %.4f', latency.max / 1e6))
+  for name, share in pairs({p50 = 50, p95 = 95, p99 = 99}) do
     io.write(string.format(', "%s": %.4f', name, latency:percentile(share) / 1e6))
   end
   io.write("}\\n")

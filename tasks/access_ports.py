@@ -24,14 +24,18 @@ class StoredKey(NamedTuple):
     secret_hash: str
 
 
-class KeyStore(Protocol):
-    """API keys; every look-up asks the database, so that a revocation holds from the next request on."""
-
-    def add_key(self, stored: StoredKey) -> None:
-        """Keep a new key."""
+class KeyFinder(Protocol):
+    """Knows API keys; every look-up asks the database, so that a revocation holds from the next request on."""
 
     def find_key(self, key_id: str) -> StoredKey | None:
         """The key of an id, revoked or not."""
+
+
+class KeyStore(KeyFinder, Protocol):
+    """API keys."""
+
+    def add_key(self, stored: StoredKey) -> None:
+        """Keep a new key."""
 
     def list_keys(self, tenant: str) -> list[ApiKey]:
         """Every key of the tenant, oldest first."""
@@ -73,11 +77,15 @@ class PageRenderer(Protocol):
         """
 
 
-class ServedLog(Protocol):
-    """What the server did for whom."""
+class AuditLog(Protocol):
+    """Takes down what the server did for whom."""
 
     def record(self, entries: Sequence[AuditEntry], answers: Sequence[ServedAnswer] = ()) -> None:
         """Keep them in one commit; the same answer twice is one."""
+
+
+class ServedLog(AuditLog, Protocol):
+    """What the server did for whom, and what they said of it."""
 
     def add_feedback(self, feedback: Feedback) -> bool:
         """Keep a verdict, replacing the same reader's former one; False when that reader got no such answer."""

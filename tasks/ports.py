@@ -222,7 +222,14 @@ class VectorCache(Protocol):
         """Remember them."""
 
 
-class PassageReader(Protocol):
+class TextReader(Protocol):
+    """What documents say at this moment, to those who may read them."""
+
+    def read_text(self, tenant: str, document_id: str, principals: frozenset[str]) -> str | None:
+        """The text of the live version, or None where there is none that they may read."""
+
+
+class PassageReader(TextReader, Protocol):
     """The database's side of a search: what is live and readable at this moment."""
 
     def read_passages(self, tenant: str, chunk_ids: Sequence[str], principals: frozenset[str]) -> dict[str, Passage]:
@@ -232,9 +239,6 @@ class PassageReader(Protocol):
         self, tenant: str, version_id: str, positions: Sequence[int], principals: frozenset[str]
     ) -> dict[int, Passage]:
         """Passages of one live version by position, under the same conditions."""
-
-    def read_text(self, tenant: str, document_id: str, principals: frozenset[str]) -> str | None:
-        """The text of the live version, or None where there is none that they may read."""
 
 
 class Reranker(Protocol):

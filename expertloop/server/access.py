@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from expertloop.server.problems import describe_error, refuse, render_problem
 from expertloop.server.rate import RateLimit
 from tasks.access_models import Caller
-from tasks.access_ports import KeyStore, TokenReader
+from tasks.access_ports import KeyFinder, TokenReader
 from tasks.errors import AccessDenied, ProductError
 from tasks.keys import is_genuine, parse_key
 
@@ -32,7 +32,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="expertloop"'}
 _PAGE_CHALLENGE = {"WWW-Authenticate": 'Basic realm="expertloop: the password is your key"'}
 
 
-def find_caller(secret: str, keys: KeyStore, tokens: TokenReader | None) -> Caller:
+def find_caller(secret: str, keys: KeyFinder, tokens: TokenReader | None) -> Caller:
     """The caller that a key or a token proves.
 
     Raises:
@@ -53,7 +53,7 @@ class Authentication:
     """Lets requests to guarded paths through when they prove a caller that has not sent too many."""
 
     def __init__(
-        self, app: ASGIApp, *, keys: KeyStore, tokens: TokenReader | None, limit: RateLimit, threads: CapacityLimiter
+        self, app: ASGIApp, *, keys: KeyFinder, tokens: TokenReader | None, limit: RateLimit, threads: CapacityLimiter
     ) -> None:
         self._app = app
         self._keys = keys

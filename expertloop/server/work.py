@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from expertloop.server.metrics import Metrics
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
-from tasks.access_ports import ServedLog
+from tasks.access_ports import AuditLog
 from tasks.errors import ProductError, RateLimited, TerminalError, TransientError
 from tasks.models import Answer, Hit, Question, derive_id, hash_text
 from tasks.ports import Searcher
@@ -70,7 +70,7 @@ class AnswerWork:
         answer: AnswerQuestions,
         *,
         searcher: Searcher,
-        log: ServedLog,
+        log: AuditLog,
         metrics: Metrics,
         fallback: bool,
         clock: Callable[[], float] = time.monotonic,
@@ -136,7 +136,7 @@ class SearchWork:
         log: Keeps what was shown to whom.
     """
 
-    def __init__(self, searcher: Searcher, *, log: ServedLog) -> None:
+    def __init__(self, searcher: Searcher, *, log: AuditLog) -> None:
         self._searcher = searcher
         self._log = log
 

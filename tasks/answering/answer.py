@@ -24,7 +24,7 @@ from tasks.answering.parts import merge_answers, split_question
 from tasks.answering.support import find_support, read_evidence
 from tasks.language import detect_language
 from tasks.models import EVERYONE, Answer, Calibration, Generation, Hit, Noun, Question, Silence, Timings
-from tasks.ports import Embedder, Generator, PassageReader, Searcher
+from tasks.ports import Embedder, Generator, Searcher, TextReader
 from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage, choose_language
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def answer_questions(
     questions: Sequence[Question],
     *,
     searcher: Searcher,
-    reader: PassageReader,
+    reader: TextReader,
     generator: Generator | None = None,
     embedder: Embedder | None = None,
     calibration: Calibration | None = None,
@@ -108,7 +108,7 @@ def _answer_each(
     questions: Sequence[Question],
     *,
     searcher: Searcher,
-    reader: PassageReader,
+    reader: TextReader,
     generator: Generator | None,
     embedder: Embedder | None,
     calibration: Calibration | None,
@@ -143,7 +143,7 @@ def _answer_each(
 def _finish(
     draft: Draft,
     generation: Generation | None,
-    reader: PassageReader,
+    reader: TextReader,
     calibration: Calibration | None,
     options: AnswerOptions,
 ) -> Answer:
@@ -298,7 +298,7 @@ def _is_shown(quotable: Quotable, context: Mapping[int, ContextPassage]) -> bool
 class _Texts:
     """Documents' texts as the asker may read them now, each read once for an answer."""
 
-    def __init__(self, reader: PassageReader, question: Question) -> None:
+    def __init__(self, reader: TextReader, question: Question) -> None:
         self._reader = reader
         self._question = question
         self._read: dict[str, str | None] = {}

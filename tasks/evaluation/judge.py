@@ -16,7 +16,7 @@ from tasks.evaluation.texts import contains_answer, is_exact, measure_f1
 from tasks.evaluation_models import GoldQuestion, JudgedAnswer, Outcome, Share
 from tasks.language import detect_language
 from tasks.models import EVERYONE, Answer, Citation, Hit, Question
-from tasks.ports import PassageReader
+from tasks.ports import TextReader
 
 METRICS_VERSION = "1"
 """Grows when the same answer would be judged otherwise; part of a run's id."""
@@ -43,7 +43,7 @@ class Judge:
         depth: Places that the reciprocal rank looks at.
     """
 
-    def __init__(self, library: Library, reader: PassageReader, *, depth: int) -> None:
+    def __init__(self, library: Library, reader: TextReader, *, depth: int) -> None:
         self._library = library
         self._reader = reader
         self._depth = depth

@@ -1,6 +1,6 @@
 """From the store's proposals to one ranking: fused by language, steadied by the rest of the document and its twins.
 
-Six steps, each measured in docs/decisions:
+Six steps; docs/decisions has the measurements of the first five:
 
 - keyword scores of short chunks are damped: BM25's usual length normalisation is made for documents, and lets a heading
   that stands alone outdo the section below it;

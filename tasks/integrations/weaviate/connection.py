@@ -12,7 +12,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -146,13 +146,12 @@ class Connection:
 
     def _open(self) -> Any:
         client = self._make_client()
-        try:
+        with ExitStack() as undo:
+            undo.callback(client.close)
             client.connect()
             self._version = self._check_version(client)
             self._check_grpc(client)
-        except BaseException:
-            client.close()
-            raise
+            undo.pop_all()
         logger.info("weaviate connected server=%s version=%s", self.shown, self._version)
         return client
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from tasks.evaluation.gold import Library
@@ -39,14 +38,6 @@ class Texts:
 
     def read_text(self, tenant: str, document_id: str, principals: frozenset[str]) -> str | None:
         return TEXTS.get(document_id)
-
-    def read_passages(self, tenant: str, chunk_ids: Sequence[str], principals: frozenset[str]) -> dict[str, Passage]:
-        raise NotImplementedError
-
-    def read_neighbours(
-        self, tenant: str, version_id: str, positions: Sequence[int], principals: frozenset[str]
-    ) -> dict[int, Passage]:
-        raise NotImplementedError
 
 
 def make_hit(rank: int, document_id: str, text: str, *, duplicates: tuple[str, ...] = ()) -> Hit:

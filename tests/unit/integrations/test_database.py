@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sqlite3
 import threading
 from pathlib import Path
@@ -109,6 +110,7 @@ def test_a_holder_that_was_killed_on_this_host_loses_the_lease_at_once(database:
     process = multiprocessing.get_context("spawn").Process(target=_die_holding, args=(database_url,))
     process.start()
     process.join()
+    assert process.exitcode == -signal.SIGKILL
     with Leases(database, lease_seconds=3600).hold("source a") as token, database.write() as connection:
         check_lease(connection, token)
 

@@ -282,6 +282,11 @@ def test_who_publishes_does_not_wait_for_another_source(database: Database, impa
     with database.write() as one, impatient.write() as other:
         lock_name(one, "collections", shared=True)
         lock_name(other, "collections", shared=True)
+        here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        held = (
+            f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted AND {here}"
+        )
+        assert other.execute(sa.text(held)).scalar_one() == 2
 
 
 def test_a_question_that_many_ask_at_once_is_counted_for_each(database: Database, open_database: Open) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expertloop.server.access import find_caller, read_secret
-from tasks.access_models import ApiKey, Caller, Role
+from tasks.access_models import Caller, Role
 from tasks.access_ports import StoredKey
 from tasks.errors import AccessDenied
 from tasks.keys import make_key
@@ -22,17 +22,8 @@ class Keys:
     def __init__(self, *stored: StoredKey) -> None:
         self.stored = {one.key.key_id: one for one in stored}
 
-    def add_key(self, stored: StoredKey) -> None:
-        self.stored[stored.key.key_id] = stored
-
     def find_key(self, key_id: str) -> StoredKey | None:
         return self.stored.get(key_id)
-
-    def list_keys(self, tenant: str) -> list[ApiKey]:
-        return [one.key for one in self.stored.values()]
-
-    def revoke_keys(self, tenant: str, *, key_id: str | None = None, principal: str | None = None) -> list[ApiKey]:
-        raise NotImplementedError
 
 
 class Tokens:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import pytest
 
 from expertloop.server.metrics import Metrics
 from expertloop.server.work import PAUSE_SECONDS, AnswerJob, AnswerWork, SearchJob, SearchWork, ask_as
-from tasks.access_models import AuditEntry, Caller, Feedback, ServedAnswer
+from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.errors import BackendUnavailable, ConfigurationError, ProductError, RateLimited
 from tasks.models import Answer, Hit, Question, hash_text
 from tasks.ports import Searcher
@@ -28,12 +27,6 @@ class Log:
     def record(self, entries: Sequence[AuditEntry], answers: Sequence[ServedAnswer] = ()) -> None:
         self.entries += entries
         self.answers += answers
-
-    def add_feedback(self, feedback: Feedback) -> bool:
-        raise NotImplementedError
-
-    def prune(self, before: datetime) -> int:
-        raise NotImplementedError
 
 
 class Answerer:
