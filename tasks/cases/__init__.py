@@ -1,0 +1,1 @@
+"""Business processes: cases come in, are classified, answered, decided and sent on."""
