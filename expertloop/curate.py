@@ -238,19 +238,11 @@ def open_editor(author: str | None) -> Any:
 
 def refresh(wired: Application, author: str | None) -> None:
     """Let changed documents and readers' corrections have their effect on pairs, before a person looks at them."""
-    from tasks.curation.corrections import collect_corrections
-    from tasks.curation.review import reanchor_pairs
-
-    tenant = wired.settings.tenant
-    if wired.pairs.find_moved(tenant):
-        counts = reanchor_pairs(wired.open_desk(), open_editor(author))
-        if counts["stale"]:
-            print_note(f"{counts['stale']} pairs are stale: what they quote changed; see: curate list --state stale")
-    corrections = list(wired.served.list_corrections(tenant))
-    if corrections:
-        new = collect_corrections(wired.open_desk(), corrections, now=datetime.now(UTC))
-        if new:
-            print_note(f"{new} corrections of readers became candidates")
+    refreshed = wired.refresh_pairs(author or getpass.getuser())
+    if refreshed.stale:
+        print_note(f"{refreshed.stale} pairs are stale: what they quote changed; see: curate list --state stale")
+    if refreshed.corrections:
+        print_note(f"{refreshed.corrections} corrections of readers became candidates")
 
 
 def _find_all(wired: Application, names: Sequence[str]) -> list[Pair]:

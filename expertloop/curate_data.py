@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import islice
 from typing import Annotated, Any
 
@@ -81,42 +80,15 @@ def snapshot(
 
     Example: expertloop curate snapshot
     """
-    from tasks.curation.snapshot import SnapshotOptions, take_snapshot
-    from tasks.curation.split import SplitShares
-
     wired = application(Settings())
     refresh(wired, None)
-    settings = wired.settings
-    options = SnapshotOptions(
-        scope=scope,
-        passages=settings.answer_passages + settings.distractor_passages,
-        shares=SplitShares(validation=settings.validation_share, test=settings.test_share),
-    )
-    taken = take_snapshot(
-        wired.open_desk(),
-        wired.splits,
-        wired.datasets,
-        home=settings.home,
-        options=options,
-        facts=_describe_world(wired),
-        now=datetime.now(UTC),
-        report=print_note,
-    )
+    taken = wired.freeze_pairs(scope, report=print_note)
     record = {**taken.dataset.model_dump(mode="json", exclude={"tenant"}), "new": taken.is_new}
     if as_json:
         print_json(record | {"removed": dict(Counter(one.reason for one in taken.removals))})
         return
     _print_counts(record, taken.removals)
-    print_note(f"files and data card: {settings.home / taken.dataset.folder}")
-
-
-def _describe_world(wired: Application) -> dict[str, str]:
-    """What the frozen passages came from."""
-    return {
-        "collection": wired.serving_collection() or "none",
-        "likeness": wired.likeness_embedder().identity.name,
-        "expertloop": version("expertloop"),
-    }
+    print_note(f"files and data card: {wired.settings.home / taken.dataset.folder}")
 
 
 def _print_counts(record: dict[str, Any], removals: tuple[Removal, ...]) -> None:

@@ -10,7 +10,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.curation.tasks import reanchor_quotes
+from tasks.curation.tasks import refresh_pairs
 from tasks.documents.tasks import (
     compare_listing,
     finish_run,
@@ -68,7 +68,7 @@ def ingest_source(request: IngestRequest) -> Ledger:
             wait_for_batch(futures)
         removed, blocked = prune_documents(run, confirmed=request.confirm_prune)
         retired = flip_collection(run)
-        reanchor_quotes(run)
+        refresh_pairs(run.tenant)
         sweep_index(run, retired)
         ledger = finish_run(run, removed=removed, blocked=blocked)
     create_table_artifact(key="ledger", table=[ledger.model_dump(mode="json")], description=ledger.source)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 
 from prefect import task
 
-from tasks.curation.review import Editor, reanchor_pairs
-from tasks.models import Run
 from tasks.retries import touches_backends
 from tasks.wiring import application
 
@@ -16,11 +13,16 @@ logger = logging.getLogger(__name__)
 
 
 @task(**touches_backends())
-def reanchor_quotes(run: Run) -> int:
-    """Look again at pairs whose documents changed; returns how many went back to review."""
-    app = application()
-    if not app.pairs.find_moved(run.tenant):
-        return 0
-    counts = reanchor_pairs(app.open_desk(run.tenant), Editor("ingest", datetime.now(UTC)))
-    logger.info("pairs looked at again run_id=%s kept=%s stale=%s", run.run_id, counts["kept"], counts["stale"])
-    return counts["stale"]
+def refresh_pairs(tenant: str | None = None) -> tuple[int, int]:
+    """Look again at pairs whose documents changed, and take in readers' corrections; returns (stale, corrections)."""
+    refreshed = application().refresh_pairs("expertloop", tenant)
+    logger.info("pairs refreshed stale=%s corrections=%s", refreshed.stale, refreshed.corrections)
+    return refreshed.stale, refreshed.corrections
+
+
+@task(**touches_backends())
+def snapshot_pairs(scope: str) -> str:
+    """Freeze the approved pairs that everyone of the scope may read; returns the dataset_id."""
+    taken = application().freeze_pairs(scope)
+    logger.info("dataset taken dataset_id=%s new=%s", taken.dataset.dataset_id, taken.is_new)
+    return taken.dataset.dataset_id

@@ -13,24 +13,18 @@ from tasks.documents.originals import open_original
 from tasks.documents.sources import describe_path
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.keys import DatabaseKeys
-from tasks.integrations.database.served import DatabaseServedLog
 from tasks.models import IngestRequest, Question
 from tasks.source_models import unescape_path
-from tasks.wiring.answering import Answering
+from tasks.wiring.curation import Curation
 
 
-class Serving(Answering):
+class Serving(Curation):
     """Keys, tokens, audit, originals, readiness."""
 
     @cached_property
     def keys(self) -> DatabaseKeys:
         """API keys."""
         return DatabaseKeys(self.database)
-
-    @cached_property
-    def served(self) -> DatabaseServedLog:
-        """What the server did for whom."""
-        return DatabaseServedLog(self.database)
 
     @cached_property
     def tokens(self) -> TokenReader | None:
