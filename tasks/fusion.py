@@ -34,16 +34,12 @@ def fuse_candidates(
         Hits with scores from 0 to 1, best first, equal scores by chunk_id; the side that did not find one gives it 0.
     """
     scaled_dense, scaled_keyword = scale_scores(dense), scale_scores(keyword)
-    hits = [
-        IndexHit(
-            chunk_id=chunk_id,
-            score=alpha * scaled_dense.get(chunk_id, 0.0) + (1 - alpha) * scaled_keyword.get(chunk_id, 0.0),
-            dense_score=dense.get(chunk_id),
-            keyword_score=keyword.get(chunk_id),
-        )
+    scores = {
+        chunk_id: alpha * scaled_dense.get(chunk_id, 0.0) + (1 - alpha) * scaled_keyword.get(chunk_id, 0.0)
         for chunk_id in dense.keys() | keyword.keys()
-    ]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
+    }
+    best = sorted(scores, key=lambda chunk_id: (-scores[chunk_id], chunk_id))[:limit]
+    return [IndexHit(key, scores[key], dense.get(key), keyword.get(key)) for key in best]
 
 
 def scale_scores(scores: Mapping[str, float]) -> dict[str, float]:

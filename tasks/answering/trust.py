@@ -26,7 +26,8 @@ class TrustedFirst:
 
     def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
         """The hits of each question, best first."""
-        narrowed = [self._narrow(question) for question in questions]
+        believed = {tenant: self._list_believed(tenant) for tenant in {question.tenant for question in questions}}
+        narrowed = [_narrow(question, believed[question.tenant]) for question in questions]
         found = self._searcher.search(narrowed, limit=limit)
         unanswered = [
             place
@@ -39,10 +40,11 @@ class TrustedFirst:
                 found[place] = hits
         return found
 
-    def _narrow(self, question: Question) -> Question:
-        believed = self._list_believed(question.tenant)
-        if believed is None:
-            return question
-        wished = question.filter.sources
-        sources = believed if wished is None else tuple(source for source in wished if source in believed)
-        return question.model_copy(update={"filter": question.filter.model_copy(update={"sources": sources})})
+
+def _narrow(question: Question, believed: tuple[str, ...] | None) -> Question:
+    """The question asked of believed sources alone; itself where all of them are."""
+    if believed is None:
+        return question
+    wished = question.filter.sources
+    sources = believed if wished is None else tuple(source for source in wished if source in believed)
+    return question.model_copy(update={"filter": question.filter.model_copy(update={"sources": sources})})

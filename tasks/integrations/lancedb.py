@@ -6,20 +6,15 @@ concurrent merges of the same new key both insert it; queries with one filter sh
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import importlib
 import logging
-import os
-import re
 import shutil
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from functools import cached_property, partial
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,10 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError, ProductError
-from tasks.fusion import CANDIDATES, fuse_candidates, weigh_sides
+from tasks.errors import BackendUnavailable, ConfigurationError
+from tasks.integrations.lancedb_errors import corrupt, translated
+from tasks.integrations.lancedb_search import LanceSearch, check_dimensions, is_in, quote, read_dimension
 from tasks.integrations.postponed_import import postpone_import
-from tasks.integrations.store_values import can_match, clean_text, in_utc, list_batches
+from tasks.integrations.store_values import clean_text, in_utc, list_batches
 from tasks.models import CollectionSpec
 from tasks.ports import IndexHit, IndexQuery, IndexRow
 
@@ -47,7 +43,6 @@ LOCK_SECONDS = 600.0
 
 _IDS_AT_ONCE = 1000
 _DOCUMENTS_AT_ONCE = 200
-_VECTORS_AT_ONCE = 64
 _CACHE_BYTES = 1 << 30
 
 
@@ -65,7 +60,7 @@ class LanceIndex:
 
     def ensure_collection(self, collection: CollectionSpec) -> None:
         """Create the table and its indexes; what is already there stays."""
-        with _translated(collection.name):
+        with translated(collection.name):
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._turn(collection.name):
                 path = self._path(collection.name)
@@ -74,7 +69,7 @@ class LanceIndex:
                 if not path.exists():
                     self._database.create_table(collection.name, schema=_schema(collection.dimension))
                 table = self.open_table(collection.name)
-                _check_dimensions(collection.name, table, {collection.dimension})
+                check_dimensions(collection.name, table.schema, {collection.dimension})
                 present = {index.columns[0] for index in table.list_indices()}
                 for column, config in _indexes().items():
                     if column not in present:
@@ -83,7 +78,7 @@ class LanceIndex:
     def drop_collection(self, collection: str) -> None:
         """Remove the table's folder, in a way that a kill cannot leave half of it in place."""
         dropped = self._folder / f"{collection}.dropped"
-        with _translated(collection):
+        with translated(collection):
             if not self._path(collection).exists() and not dropped.exists():
                 return
             with self._turn(collection):
@@ -96,19 +91,19 @@ class LanceIndex:
         """Write all rows in one commit; of rows with one chunk_id the last one counts."""
         if not rows:
             return
-        with _translated(collection), self._turn(collection):
+        with translated(collection), self._turn(collection):
             table = self.open_table(collection)
-            _check_dimensions(collection, table, {row.vector.size for row in rows})
+            check_dimensions(collection, table.schema, {row.vector.size for row in rows})
             unique = list({row.chunk_id: row for row in rows}.values())
             merge = table.merge_insert("chunk_id").when_matched_update_all().when_not_matched_insert_all()
             merge.execute(_to_arrow(unique, table.schema))
 
     def delete_rows(self, collection: str, tenant: str, chunk_ids: Sequence[str]) -> None:
         """Remove rows; unknown ids are ignored."""
-        with _translated(collection), self._turn(collection):
+        with translated(collection), self._turn(collection):
             table = self.open_table(collection)
             for ids in list_batches(chunk_ids, _IDS_AT_ONCE):
-                table.delete(f"tenant = {_quote(tenant)} AND {_is_in('chunk_id', ids)}")
+                table.delete(f"tenant = {quote(tenant)} AND {is_in('chunk_id', ids)}")
 
     def set_readers(self, collection: str, tenant: str, readers: Mapping[str, Sequence[str]]) -> None:
         """Read the rows of each batch of documents and write them back with their new readers, in one commit."""
@@ -116,10 +111,10 @@ class LanceIndex:
         import pyarrow as pa
 
         cleaned = {clean_text(key): [clean_text(name) for name in names] for key, names in readers.items()}
-        with _translated(collection), self._turn(collection):
+        with translated(collection), self._turn(collection):
             table = self.open_table(collection)
             for document_ids in list_batches(list(cleaned), _DOCUMENTS_AT_ONCE):
-                condition = f"tenant = {_quote(tenant)} AND {_is_in('document_id', document_ids)}"
+                condition = f"tenant = {quote(tenant)} AND {is_in('document_id', document_ids)}"
                 rows = table.search().where(condition).to_arrow()
                 field = table.schema.field("readers")
                 column = pa.array([cleaned[key] for key in rows["document_id"].to_pylist()], type=field.type)
@@ -128,25 +123,17 @@ class LanceIndex:
 
     def search_rows(self, collection: str, queries: Sequence[IndexQuery]) -> list[list[IndexHit]]:
         """Dense and BM25 candidates under the same pushed-down filter, fused; queries with one filter share a scan."""
-        with _translated(collection):
-            table = self.open_table(collection)
-            _check_dimensions(collection, table, {query.vector.size for query in queries})
-            with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # LanceDB works outside Python's lock
-                waiting = pool.submit(_dense_candidates, table, queries)
-                keyword = list(pool.map(partial(_keyword_candidates, table), queries))
-                dense = waiting.result()
-        return [
-            fuse_candidates(*sides, alpha=weigh_sides(query), limit=query.limit)
-            for query, *sides in zip(queries, dense, keyword, strict=True)
-        ]
+        with translated(collection):
+            self._require(collection)
+            return self._search.search(collection, queries)
 
     def fetch_vectors(self, collection: str, tenant: str, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Stored vectors by chunk_id; missing ids are left out."""
         found: dict[str, NDArray[np.float32]] = {}
-        with _translated(collection):
+        with translated(collection):
             table = self.open_table(collection)
             for ids in list_batches(chunk_ids, _IDS_AT_ONCE):
-                condition = f"tenant = {_quote(tenant)} AND {_is_in('chunk_id', ids)}"
+                condition = f"tenant = {quote(tenant)} AND {is_in('chunk_id', ids)}"
                 rows = table.search().where(condition).select(["chunk_id", "vector"]).to_arrow()
                 for batch in rows.to_batches():
                     matrix = batch["vector"].flatten().to_numpy().reshape(batch.num_rows, -1)
@@ -155,15 +142,15 @@ class LanceIndex:
 
     def list_chunk_ids(self, collection: str, tenant: str) -> Iterator[str]:
         """Every chunk_id of the tenant, streamed from one version of the table."""
-        with _translated(collection):
-            query = self.open_table(collection).search().where(f"tenant = {_quote(tenant)}").select(["chunk_id"])
+        with translated(collection):
+            query = self.open_table(collection).search().where(f"tenant = {quote(tenant)}").select(["chunk_id"])
             for batch in query.to_batches():
                 yield from batch["chunk_id"].to_pylist()
 
     def optimize(self, collection: str) -> None:
         """Fold new rows into the indexes, merge small files, drop old versions; build the ANN index when it pays."""
         started = time.monotonic()
-        with _translated(collection), self._turn(collection):
+        with translated(collection), self._turn(collection):
             table = self.open_table(collection)
             table.optimize(cleanup_older_than=KEPT_VERSIONS)
             rows = table.count_rows()
@@ -174,10 +161,17 @@ class LanceIndex:
     # --- the folder ----------------------------------------------------------------------------------------------
 
     @cached_property
-    def _database(self) -> Any:
+    def _session(self) -> Any:
         lancedb = _import_lancedb()
-        session = lancedb.Session(index_cache_size_bytes=_CACHE_BYTES, metadata_cache_size_bytes=_CACHE_BYTES // 4)
-        return lancedb.connect(self._folder, session=session)
+        return lancedb.Session(index_cache_size_bytes=_CACHE_BYTES, metadata_cache_size_bytes=_CACHE_BYTES // 4)
+
+    @cached_property
+    def _database(self) -> Any:
+        return _import_lancedb().connect(self._folder, session=self._session)
+
+    @cached_property
+    def _search(self) -> LanceSearch:
+        return LanceSearch(self._folder, self._session)
 
     def _path(self, collection: str) -> Path:
         return self._folder / f"{collection}.lance"
@@ -185,21 +179,24 @@ class LanceIndex:
     def open_table(self, collection: str) -> Any:
         """LanceDB's own table; for measurements and maintenance."""
         # Opened anew each time (0.7 ms): always the newest version, also after another process dropped and refilled it.
+        self._require(collection)
+        try:
+            return self._database.open_table(collection)
+        except ValueError as error:  # the folder is there, but no table is found in it
+            raise corrupt(collection, error) from error
+
+    def _require(self, collection: str) -> None:
         if not self._path(collection).exists():
             raise ConfigurationError(
                 f"there is no collection {collection} in {self._folder}",
                 advice="run `expertloop ingest`, or `expertloop index rebuild` if another store has them",
             )
-        try:
-            return self._database.open_table(collection)
-        except ValueError as error:  # the folder is there, but no table is found in it
-            raise _corrupt(collection, error) from error
 
     @contextmanager
     def _turn(self, collection: str) -> Iterator[None]:
         """One writer at a time, over threads and processes; the kernel ends the turn of a killed one."""
         if not self._folder.exists():
-            self.open_table(collection)
+            self._require(collection)
         with (self._folder / f"{collection}.lock").open("w") as handle:
             deadline = time.monotonic() + LOCK_SECONDS
             while not _try_lock(handle.fileno()):
@@ -225,71 +222,9 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-# --- searching -----------------------------------------------------------------------------------------------------
-
-
-def _dense_candidates(table: Any, queries: Sequence[IndexQuery]) -> list[dict[str, float]]:
-    groups: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for position, query in enumerate(queries):
-        if weigh_sides(query) > 0 and can_match(query):
-            groups[_condition(query), max(query.limit, CANDIDATES)].append(position)
-    found: list[dict[str, float]] = [{} for _ in queries]
-    for (condition, limit), members in groups.items():
-        for positions in list_batches(members, _VECTORS_AT_ONCE):
-            vectors = [queries[position].vector.astype(np.float32) for position in positions]
-            search = table.search(vectors, vector_column_name="vector", query_type="vector").distance_type("dot")
-            search = search.where(condition, prefilter=True).limit(limit)
-            # For an approximate index: more parts are probed while a narrow filter has not found `limit` rows yet, and
-            # the best are scored again with their stored vectors.
-            search = search.minimum_nprobes(_PROBES).maximum_nprobes(0).refine_factor(_REFINE)
-            rows = search.select(["chunk_id", "_distance"]).to_arrow().to_pydict()
-            owners = rows.get("query_index") or [0] * len(rows["chunk_id"])
-            for owner, chunk_id, distance in zip(owners, rows["chunk_id"], rows["_distance"], strict=True):
-                found[positions[owner]][chunk_id] = 1.0 - distance  # LanceDB's dot distance is 1 - dot product
-    return found
-
-
-def _keyword_candidates(table: Any, query: IndexQuery) -> dict[str, float]:
-    if weigh_sides(query) == 1 or not can_match(query):
-        return {}
-    match_query: Any = importlib.import_module("lancedb.query").MatchQuery  # mypy takes its defaults for missing
-    search = table.search(match_query(clean_text(query.keywords), "keywords"), query_type="fts")
-    search = search.where(_condition(query), prefilter=True).limit(max(query.limit, CANDIDATES))
-    rows = search.select(["chunk_id", "_score"]).to_arrow().to_pydict()
-    return dict(zip(rows["chunk_id"], rows["_score"], strict=True))
-
-
-def _condition(query: IndexQuery) -> str:
-    """The filter as SQL; sorted, so that equal filters are equal strings."""
-    readers = ", ".join(map(_quote, sorted(query.principals)))
-    parts = [f"tenant = {_quote(query.tenant)}", f"array_has_any(readers, [{readers}])"]
-    narrowed = {"source": query.filter.sources, "language": query.filter.languages, "document_type": query.filter.types}
-    parts += [_is_in(column, sorted(values)) for column, values in narrowed.items() if values is not None]
-    if query.filter.modified_after is not None:
-        parts.append(f"modified >= {_quote_time(query.filter.modified_after)}")
-    if query.filter.modified_before is not None:
-        parts.append(f"modified < {_quote_time(query.filter.modified_before)}")
-    return " AND ".join(parts)
-
-
-def _is_in(column: str, values: Iterable[str]) -> str:
-    return f"{column} IN ({', '.join(map(_quote, values))})"
-
-
-def _quote(value: str) -> str:
-    """An SQL string literal: in Lance's dialect only the quote itself is special."""
-    return "'" + clean_text(value).replace("'", "''") + "'"
-
-
-def _quote_time(value: datetime) -> str:
-    return f"timestamp '{in_utc(value).isoformat()}'"
-
-
 # --- the table -----------------------------------------------------------------------------------------------------
 
 _TEXTS = ("chunk_id", "document_id", "tenant", "keywords", "source", "language", "document_type")
-_PROBES = 64
-_REFINE = 4
 
 
 def _schema(dimension: int) -> Any:
@@ -331,7 +266,7 @@ def _indexes() -> dict[str, Any]:
 def _ensure_vector_index(table: Any) -> None:
     indexed = any(index.columns == ["vector"] for index in table.list_indices())
     # Other dimensions cannot be encoded and stay with the exact scan; the known embedders have none such.
-    if not indexed and _dimension(table) % 8 == 0:
+    if not indexed and read_dimension(table.schema) % 8 == 0:
         table.create_index("vector", config=make_vector_index())
 
 
@@ -356,60 +291,7 @@ def _to_arrow(rows: Sequence[IndexRow], schema: Any) -> Any:
     return pa.table(columns, schema=schema)
 
 
-def _dimension(table: Any) -> int:
-    return int(table.schema.field("vector").type.list_size)
-
-
-def _check_dimensions(collection: str, table: Any, dimensions: set[int]) -> None:
-    expected = _dimension(table)
-    if wrong := dimensions - {expected}:
-        raise ConfigurationError(
-            f"collection {collection} holds vectors of {expected} dimensions, not of {min(wrong)}",
-            advice="set the embedder back, or ingest again into a new collection",
-        )
-
-
-# --- errors and import ---------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _translated(collection: str) -> Iterator[None]:
-    """LanceDB's errors, and the file system's, become ours; anything else is a bug and passes."""
-    try:
-        yield
-    except OSError as error:
-        raise _from_errno(collection, error, error.errno) from error
-    except RuntimeError as error:
-        if not str(error).startswith("lance error"):
-            raise
-        raise _from_lance(collection, error) from error
-
-
-def _from_lance(collection: str, error: RuntimeError) -> ProductError:
-    if re.search(r"commit conflict|concurrent|contention", str(error), re.IGNORECASE):
-        return BackendUnavailable(f"collection {collection} was changed by another process meanwhile")
-    code = re.search(r"\(os error (\d+)\)", str(error))
-    return _from_errno(collection, error, int(code[1])) if code else _corrupt(collection, error)
-
-
-def _from_errno(collection: str, error: Exception, code: int | None) -> ProductError:
-    reason = os.strerror(code) if code else str(error)
-    if code == errno.ENOENT:
-        return _corrupt(collection, error)
-    if code in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        advice = "give this user a folder it may write to, by EXPERTLOOP_HOME or EXPERTLOOP_INDEX_URL"
-        return ConfigurationError(f"the folder of collection {collection} cannot be used: {reason}", advice=advice)
-    return BackendUnavailable(
-        f"collection {collection} cannot be read or written: {reason}", advice="check the disk, then run again"
-    )
-
-
-def _corrupt(collection: str, error: Exception) -> ArtifactCorrupt:
-    logger.debug("collection unreadable collection=%s error=%s", collection, error)
-    return ArtifactCorrupt(
-        f"collection {collection} is damaged on disk",
-        advice="delete the index folder and run `expertloop ingest` again: the index is rebuilt from the database",
-    )
+# --- import --------------------------------------------------------------------------------------------------------
 
 
 def _import_lancedb() -> ModuleType:

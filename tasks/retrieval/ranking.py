@@ -16,15 +16,19 @@ Six steps; docs/decisions has the measurements of the first five:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from math import sqrt
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.language import UNDETERMINED
 from tasks.models import Passage, Trust
 from tasks.ports import IndexHit
 from tasks.retrieval.passages import list_names, read_shingles
+
+Scores: TypeAlias = NDArray[np.float64]
 
 SAME_LANGUAGE_ALPHA = {"de": 0.4}
 OTHER_SAME_LANGUAGE_ALPHA = 0.5
@@ -82,82 +86,86 @@ def rank_candidates(
     Returns:
         Scores from 0 to 1, best first, equal scores by chunk_id.
     """
+    confirmed = [hit for hit in found if hit.chunk_id in passages]
+    chunks = [passages[hit.chunk_id] for hit in confirmed]
+    trust = np.array([TRUST_WEIGHTS[chunk.trust] for chunk in chunks])
+    scores = (steady(chunks, fuse(confirmed, chunks, weigh)) * trust).tolist()
     candidates = [
-        candidate._replace(score=candidate.score * TRUST_WEIGHTS[candidate.passage.trust])
-        for candidate in steady(fuse([hit for hit in found if hit.chunk_id in passages], passages, weigh))
+        Candidate(chunk, score, hit.dense_score, hit.keyword_score)
+        for hit, chunk, score in zip(confirmed, chunks, scores, strict=True)
     ]
     return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.passage.chunk_id))
 
 
-def fuse(found: Sequence[IndexHit], passages: Mapping[str, Passage], weigh: Callable[[str], float]) -> list[Candidate]:
-    """Fuse again, now that every chunk's language is known; a store that tells no parts keeps its own score."""
-    dense = _standardise({hit.chunk_id: hit.dense_score for hit in found if hit.dense_score is not None})
-    keyword = _standardise(_damp_short(found, passages))
-    highest = max((*dense.values(), *keyword.values()), default=0.0) or 1.0
-    candidates = []
-    for hit in found:
-        passage, score = passages[hit.chunk_id], hit.score
-        if dense or keyword:
-            alpha = weigh(passage.chunk.language)
-            fused = alpha * dense.get(hit.chunk_id, 0.0) + (1 - alpha) * keyword.get(hit.chunk_id, 0.0)
-            score = fused / highest
-        candidates.append(Candidate(passage, score, hit.dense_score, hit.keyword_score))
-    return candidates
+def fuse(found: Sequence[IndexHit], chunks: Sequence[Passage], weigh: Callable[[str], float]) -> Scores:
+    """Fuse again, now that every chunk's language is known; a store that tells no parts keeps its own score.
+
+    Returns:
+        [n] a score a proposal, at most 1.
+    """
+    dense = _standardise(_read_scores(hit.dense_score for hit in found))
+    keyword = _standardise(_damp_short(_read_scores(hit.keyword_score for hit in found), chunks))
+    if np.isnan(dense).all() and np.isnan(keyword).all():
+        return np.array([hit.score for hit in found])
+    dense, keyword = np.nan_to_num(dense), np.nan_to_num(keyword)
+    highest = max(dense.max(), keyword.max()) or 1.0
+    alphas = {language: weigh(language) for language in {chunk.chunk.language for chunk in chunks}}
+    alpha = np.array([alphas[chunk.chunk.language] for chunk in chunks])
+    return (alpha * dense + (1 - alpha) * keyword) / highest
 
 
-def _damp_short(found: Sequence[IndexHit], passages: Mapping[str, Passage]) -> dict[str, float]:
+def _read_scores(scores: Iterable[float | None]) -> Scores:
+    """[n], NaN where one side of the store did not find the chunk."""
+    return np.array([np.nan if score is None else score for score in scores], dtype=np.float64)
+
+
+def _damp_short(scores: Scores, chunks: Sequence[Passage]) -> Scores:
     """Keyword scores as if BM25 had been computed with NORMALISATION instead of STORE_NORMALISATION.
 
     Exact for words that a chunk holds once (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009,
     section 3.4); the mean length is that of the proposals.
     """
-    lengths = {hit.chunk_id: _indexed_length(passages[hit.chunk_id]) for hit in found}
-    mean = fmean(lengths.values()) if lengths else 1.0
-    return {
-        hit.chunk_id: hit.keyword_score
-        * _normalise(lengths[hit.chunk_id] / mean, STORE_NORMALISATION)
-        / _normalise(lengths[hit.chunk_id] / mean, NORMALISATION)
-        for hit in found
-        if hit.keyword_score is not None
-    }
+    lengths = np.array([_indexed_length(chunk) for chunk in chunks], dtype=np.float64)
+    relative = lengths / (lengths.mean() if lengths.size else 1.0)
+    return scores * _normalise(relative, STORE_NORMALISATION) / _normalise(relative, NORMALISATION)
 
 
-def _normalise(relative_length: float, b: float) -> float:
-    return 1 + _SATURATION * (1 - b + b * relative_length)
+def _normalise(relative_lengths: Scores, b: float) -> Scores:
+    return 1 + _SATURATION * (1 - b + b * relative_lengths)
 
 
 def _indexed_length(passage: Passage) -> int:
     """Characters of what was indexed, which grow as its tokens do."""
-    return sum(map(len, (passage.title, *passage.chunk.heading_path, passage.chunk.shown_text)))
+    chunk = passage.chunk
+    header = len(chunk.repeated_header) + 1 if chunk.repeated_header else 0
+    return len(passage.title) + sum(map(len, chunk.heading_path)) + header + len(chunk.text)
 
 
-def _standardise(scores: Mapping[str, float]) -> dict[str, float]:
-    """Distance from the worst, in standard deviations; where all are equal, all are 1."""
-    if not scores:
-        return {}
-    lowest, mean = min(scores.values()), fmean(scores.values())
-    # statistics.pstdev computes in fractions, which takes thirty times as long.
-    deviation = sqrt(fmean((score - mean) ** 2 for score in scores.values()))
-    if deviation == 0 or lowest == max(scores.values()):  # rounding makes a deviation of equal scores
-        return dict.fromkeys(scores, 1.0)
-    return {key: (score - lowest) / deviation for key, score in scores.items()}
+def _standardise(scores: Scores) -> Scores:
+    """Distance from the worst, in standard deviations; where all are equal, all are 1. NaN stays."""
+    known = scores[~np.isnan(scores)]
+    if not known.size:
+        return scores
+    lowest, deviation = known.min(), known.std()
+    if deviation == 0 or lowest == known.max():  # rounding makes a deviation of equal scores
+        return np.where(np.isnan(scores), scores, 1.0)
+    standardised: Scores = (scores - lowest) / deviation
+    return standardised
 
 
-def steady(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Move every chunk by what the rest of its document, and its twins, say about the document."""
-    by_document: defaultdict[str, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        by_document[candidate.passage.document_id].append(candidate)
-    best = {document: max(chunk.score for chunk in chunks) for document, chunks in by_document.items()}
-    worth = {document: _worth([chunk.score for chunk in chunks]) for document, chunks in by_document.items()}
-    for twins in _find_twins(by_document):
+def steady(chunks: Sequence[Passage], scores: Scores) -> Scores:
+    """Move every chunk by what the rest of its document, and its twins, say about the document; [n], at least 0."""
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    for place, chunk in enumerate(chunks):
+        members[chunk.document_id].append(place)
+    best = {document: scores[places].max() for document, places in members.items()}
+    worth = {document: _worth(scores[places].tolist()) for document, places in members.items()}
+    for twins in _find_twins({document: [chunks[place] for place in places] for document, places in members.items()}):
         mean = fmean(worth[document] for document in twins)
         worth |= {document: TWINS_SHARE * mean + (1 - TWINS_SHARE) * worth[document] for document in twins}
-    return [
-        candidate._replace(score=max(0.0, candidate.score + worth[document] - best[document]))
-        for document, chunks in by_document.items()
-        for candidate in chunks
-    ]
+    moves = np.array([worth[chunk.document_id] - best[chunk.document_id] for chunk in chunks])
+    steadied: Scores = np.maximum(0.0, scores + moves)
+    return steadied
 
 
 def _worth(scores: list[float]) -> float:
@@ -167,7 +175,7 @@ def _worth(scores: list[float]) -> float:
     return (first + SECOND_SHARE * second) / (1 + SECOND_SHARE)
 
 
-def _find_twins(by_document: Mapping[str, Sequence[Candidate]]) -> list[list[str]]:
+def _find_twins(by_document: Mapping[str, Sequence[Passage]]) -> list[list[str]]:
     """Groups of documents of one name whose found chunks say mostly the same.
 
     Each document joins the first group whose first document is its twin, so that likeness never chains.
@@ -175,7 +183,7 @@ def _find_twins(by_document: Mapping[str, Sequence[Candidate]]) -> list[list[str
     groups: list[list[str]] = []
     named: defaultdict[str, list[list[str]]] = defaultdict(list)
     for document, chunks in by_document.items():
-        names = list_names(chunks[0].passage)
+        names = list_names(chunks[0])
         known = (group for name in names for group in named[name])
         group = next((one for one in known if _overlap(chunks, by_document[one[0]]) >= TWIN_SHARE), None)
         if group is None:
@@ -187,10 +195,9 @@ def _find_twins(by_document: Mapping[str, Sequence[Candidate]]) -> list[list[str
     return [group for group in groups if len(group) > 1]
 
 
-def _overlap(one: Sequence[Candidate], other: Sequence[Candidate]) -> float:
+def _overlap(one: Sequence[Passage], other: Sequence[Passage]) -> float:
     """Share of what the shorter one says that the other says too; 0 where one says nothing."""
     first, second = (
-        frozenset[int]().union(*(read_shingles(candidate.passage.chunk.text) for candidate in chunks))
-        for chunks in (one, other)
+        frozenset[int]().union(*(read_shingles(passage.chunk.text) for passage in chunks)) for chunks in (one, other)
     )
     return len(first & second) / min(len(first), len(second)) if first and second else 0.0

@@ -8,8 +8,10 @@ neighbouring chunks of one page become one longer passage.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tasks.fusion import scale_scores
 from tasks.language import detect_language
@@ -34,6 +36,13 @@ _MOST_CHARACTERS = 10_000
 """Of a question; the rest of a pasted document would only cost time."""
 
 
+class _Readers(NamedTuple):
+    """Who asks: of all that ask alike the database is asked once."""
+
+    tenant: str
+    principals: frozenset[str]
+
+
 @dataclass
 class _Asked:
     """One question on its way through the rounds."""
@@ -46,8 +55,8 @@ class _Asked:
     hits: list[Hit] = field(default_factory=list)
 
     @property
-    def principals(self) -> frozenset[str]:
-        return self.question.principals | {EVERYONE}
+    def readers(self) -> _Readers:
+        return _Readers(self.question.tenant, self.question.principals | {EVERYONE})
 
 
 class HybridSearcher:
@@ -97,8 +106,9 @@ class HybridSearcher:
         while waiting:
             queries = [self._query(one) for one in waiting]
             proposed = self._index.search_rows(self._collection, queries)
+            confirmed = self._confirm(waiting, proposed)
             for one, found in zip(waiting, proposed, strict=True):
-                one.hits = self._finish(one, found, limit)
+                one.hits = self._finish(one, found, confirmed[one.readers], limit)
             waiting = [
                 one
                 for one, found in zip(waiting, proposed, strict=True)
@@ -127,7 +137,7 @@ class HybridSearcher:
         alpha = self._alpha if self._alpha is not None else choose_alpha(asked.language, asked.language)
         return IndexQuery(
             tenant=asked.question.tenant,
-            principals=asked.principals,
+            principals=asked.readers.principals,
             vector=asked.vector,
             keywords=asked.keywords,
             alpha=alpha,
@@ -135,10 +145,23 @@ class HybridSearcher:
             filter=asked.question.filter,
         )
 
-    def _finish(self, asked: _Asked, found: Sequence[IndexHit], limit: int) -> list[Hit]:
-        """From proposals to hits: confirmed, fused, reranked, collapsed and merged."""
-        tenant, principals = asked.question.tenant, asked.principals
-        passages = self._reader.read_passages(tenant, [hit.chunk_id for hit in found], principals)
+    def _confirm(
+        self, asked: Sequence[_Asked], proposed: Sequence[Sequence[IndexHit]]
+    ) -> dict[_Readers, dict[str, Passage]]:
+        """What each kind of asker may read of what was proposed to any of its kind: one question to the database."""
+        wanted: defaultdict[_Readers, dict[str, None]] = defaultdict(dict)
+        for one, found in zip(asked, proposed, strict=True):
+            wanted[one.readers].update(dict.fromkeys(hit.chunk_id for hit in found))
+        return {
+            readers: self._reader.read_passages(readers.tenant, list(chunk_ids), readers.principals)
+            for readers, chunk_ids in wanted.items()
+        }
+
+    def _finish(
+        self, asked: _Asked, found: Sequence[IndexHit], passages: Mapping[str, Passage], limit: int
+    ) -> list[Hit]:
+        """From proposals to hits: those confirmed are fused, reranked, collapsed and merged."""
+        tenant, principals = asked.readers
         candidates = rank_candidates(
             found, passages, lambda chunk_language: self._weigh(asked.language, chunk_language)
         )
@@ -158,7 +181,7 @@ class HybridSearcher:
             "search language=%s candidates=%s confirmed=%s hits=%s",
             asked.language,
             len(found),
-            len(passages),
+            len(candidates),
             len(hits),
         )
         return hits

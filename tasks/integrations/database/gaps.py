@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -26,25 +27,14 @@ class DatabaseGaps:
         abstained = [one for one in answers if one.abstained and one.question.strip()]
         if not abstained:
             return
-        now = datetime.now(UTC)
+        rows = _describe(tenant, abstained, datetime.now(UTC))
         with self._database.write() as connection:
             lock_name(connection, "gaps")
-            for answer in abstained:
-                key = _derive_gap_id(tenant, answer.question)
-                known = connection.execute(sa.select(gaps).where(gaps.c.gap_id == key)).one_or_none()
-                row = {
-                    "gap_id": key,
-                    "tenant": tenant,
-                    "question": answer.question,
-                    "language": detect_language(answer.question),
-                    "reason": answer.reason or "",
-                    "asked": known.asked + 1 if known else 1,
-                    "first_asked": known.first_asked if known else now,
-                    "last_asked": now,
-                    "sources": list(answer.sources),
-                    "closed_at": None,
-                }
-                upsert(connection, gaps, [row])
+            query = sa.select(gaps.c.gap_id, gaps.c.asked, gaps.c.first_asked).where(gaps.c.gap_id.in_(list(rows)))
+            for known in connection.execute(query):
+                row = rows[known.gap_id]
+                row |= {"asked": row["asked"] + known.asked, "first_asked": known.first_asked}
+            upsert(connection, gaps, list(rows.values()))
 
     def list_gaps(self, tenant: str) -> list[Gap]:
         """The open ones, the most asked first."""
@@ -76,6 +66,26 @@ class DatabaseGaps:
         with self._database.write() as connection:
             if connection.execute(change).rowcount == 0:
                 raise ConfigurationError(f"no open gap has the id {gap_id}", advice="run: expertloop gaps")
+
+
+def _describe(tenant: str, answers: Sequence[Answer], now: datetime) -> dict[str, dict[str, Any]]:
+    """A row a question by gap_id, each as if it had never been asked before."""
+    rows: dict[str, dict[str, Any]] = {}
+    for answer in answers:
+        key = _derive_gap_id(tenant, answer.question)
+        rows[key] = {
+            "gap_id": key,
+            "tenant": tenant,
+            "question": answer.question,
+            "language": detect_language(answer.question),
+            "reason": answer.reason or "",
+            "asked": rows[key]["asked"] + 1 if key in rows else 1,
+            "first_asked": now,
+            "last_asked": now,
+            "sources": list(answer.sources),
+            "closed_at": None,
+        }
+    return rows
 
 
 def _derive_gap_id(tenant: str, question: str) -> str:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from cachetools import LRUCache
+from sqlalchemy.engine import Connection
 
 from tasks.access_models import ReadableDocument
-from tasks.integrations.database.engine import Database
+from tasks.integrations.database.engine import Database, list_batches
 from tasks.integrations.database.rows import chunk_from_row
 from tasks.integrations.database.schema import chunks, document_readers, documents, is_storable, sources, versions
 from tasks.models import Passage, Trust
@@ -31,6 +32,9 @@ class _Seen(NamedTuple):
 _MOST_REMEMBERED = 30_000
 """Passages, about 3 kB each: a search looks at hundreds, and the next one at many of them again."""
 
+_MOST_CHARACTERS = 20_000_000
+"""Of documents' texts, which passages are compared with: some thousands of usual documents."""
+
 
 class DatabasePassages:
     """Reads passages of live versions; what the asker may not read does not exist.
@@ -39,15 +43,20 @@ class DatabasePassages:
     is derived from its document's content and the pipeline, so that another text would have another id.
     """
 
-    def __init__(self, database: Database, *, most: int = _MOST_REMEMBERED) -> None:
+    def __init__(
+        self, database: Database, *, most: int = _MOST_REMEMBERED, text_characters: int = _MOST_CHARACTERS
+    ) -> None:
         self._database = database
         self._remembered: LRUCache[_Seen, Passage] = LRUCache(most)
+        self._texts = _Texts(text_characters)
         self._lock = Lock()
 
     def read_passages(self, tenant: str, chunk_ids: Sequence[str], principals: frozenset[str]) -> dict[str, Passage]:
         """The passages of live versions that one of the principals may read, by chunk_id; all others are left out."""
         return {
-            passage.chunk_id: passage for passage in self._read(tenant, principals, chunks.c.chunk_id.in_(chunk_ids))
+            passage.chunk_id: passage
+            for batch in list_batches(chunk_ids)
+            for passage in self._read(tenant, principals, chunks.c.chunk_id.in_(batch))
         }
 
     def read_neighbours(
@@ -59,13 +68,12 @@ class DatabasePassages:
 
     def read_text(self, tenant: str, document_id: str, principals: frozenset[str]) -> str | None:
         """The text of the live version, or None where there is none that they may read."""
-        query = (
-            sa.select(versions.c.text)
-            .join(documents, documents.c.live_version_id == versions.c.version_id)
-            .where(documents.c.document_id == document_id, *_readable(tenant, principals))
+        query = sa.select(documents.c.live_version_id).where(
+            documents.c.document_id == document_id, *_readable(tenant, principals)
         )
         with self._database.read() as connection:
-            return connection.execute(query).scalar_one_or_none()
+            version_id = connection.execute(query).scalar_one_or_none()
+            return self._texts(connection, version_id) if version_id else None
 
     def list_believed_sources(self, tenant: str) -> tuple[str, ...] | None:
         """The sources that are not little trusted; None where all are believed."""
@@ -121,6 +129,25 @@ class DatabasePassages:
     def _rows(self, query: sa.Select[Any]) -> Iterable[Any]:
         with self._database.read() as connection:
             return connection.execute(query).mappings().all()
+
+
+class _Texts:
+    """Texts by version, which never change; the least used are forgotten."""
+
+    def __init__(self, most_characters: int) -> None:
+        self._remembered: LRUCache[str, str] = LRUCache(most_characters, getsizeof=len)
+        self._lock = Lock()
+
+    def __call__(self, connection: Connection, version_id: str) -> str | None:
+        with self._lock:
+            if version_id in self._remembered:
+                return self._remembered[version_id]
+        query = sa.select(versions.c.text).where(versions.c.version_id == version_id)
+        text: str | None = connection.execute(query).scalar_one_or_none()
+        if text is not None and len(text) <= self._remembered.maxsize:
+            with self._lock:
+                self._remembered[version_id] = text
+        return text
 
 
 def _visible(tenant: str, principals: frozenset[str]) -> sa.Select[Any]:
