@@ -51,8 +51,9 @@ def record_texts() -> dict[str, str]:
     connection = sqlite3.connect(":memory:")
     connection.row_factory = sqlite3.Row
     connection.executescript((DATA / "sql" / "seed.sql").read_text(encoding="utf-8"))
-    rows = [(title, dict(row)) for table, title in TITLES.items() for row in connection.execute(f"SELECT * FROM {table}")]
+    tables = {title: connection.execute(f"SELECT * FROM {table}").fetchall() for table, title in TITLES.items()}
     connection.close()
+    rows = [(title, dict(row)) for title, found in tables.items() for row in found]
     return {title.format(**row): squeeze("\n".join(map(show_cell, row.items()))) for title, row in rows}
 
 
