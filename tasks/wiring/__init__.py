@@ -1,17 +1,18 @@
 """The composition root: settings in, concrete integrations out, each built once a process and only when asked for.
 
-One class a room, each standing on those before it: stores, documents, spaces, answering, curation, serving.
+One class a room: stores, documents, spaces, answering, curation each stand on those before; training and serving on them.
 """
 
 from __future__ import annotations
 
 from tasks.settings import Settings
 from tasks.wiring.serving import Serving
+from tasks.wiring.training import Training
 
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Serving):
+class Application(Training, Serving):
     """Everything that is wired, lazily."""
 
 
