@@ -11,7 +11,21 @@ import sys
 
 import typer
 
-from expertloop import ask, curate, curate_data, curate_review, doctor, evaluate, index, ingest, keys, serve, show
+from expertloop import (
+    adapters,
+    ask,
+    curate,
+    curate_data,
+    curate_review,
+    doctor,
+    evaluate,
+    index,
+    ingest,
+    keys,
+    serve,
+    show,
+    train,
+)
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -35,6 +49,12 @@ app.command("gaps")(show.gaps)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
+app.command("train")(train.train)
+app.command("adapters")(adapters.adapters)
+app.command("champion")(adapters.champion)
+app.command("promote")(adapters.promote)
+app.command("rollback")(adapters.rollback)
+app.command("lineage")(adapters.lineage)
 app.add_typer(keys.app, name="keys")
 curate.app.command("review")(curate_review.review)
 curate.app.command("generate")(curate_data.generate)

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     answer_passages: int = Field(default=3, ge=1, le=20, description="chunks shown to the generator")
     answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
 
+    scope: str = Field(default="everyone", description="whose champion answers here: everyone, or one group")
+    artifacts_url: str | None = Field(
+        default=None, description="fsspec URL for adapters; default: in home"
+    )
+
     max_error: float = Field(default=0.1, gt=0, le=1, description="wished share of wrong answers; 1: never hold back")
     hold_suspicious: bool = Field(default=True, description="leave out passages that give orders to a machine")
     answer_outdated: bool = Field(default=True, description="answer, marked, from documents that cannot be read anew")
@@ -122,6 +127,11 @@ class Settings(BaseSettings):
     def resolved_index_url(self) -> str:
         """The setting, or the LanceDB folder in home."""
         return self.index_url or f"lancedb://{self.home.absolute() / 'index'}"
+
+    @property
+    def resolved_artifacts_url(self) -> str:
+        """The setting, or a folder in home."""
+        return self.artifacts_url or f"file://{self.home.absolute() / 'artifacts'}"
 
 
 def read_variables() -> Mapping[str, str]:

@@ -29,7 +29,7 @@ UNRELATED = frozenset({
     *("batch_documents", "partition_strategy", "partition_workers", "partition_timeout_seconds", "partition_memory_mb"),
     *("generator", "generator_key", "generator_timeout_seconds", "embedder_key", "embedder_timeout_seconds"),
     *("keep_gaps", "database_timeout_seconds", "index_key", "index_headers", "index_timeout_seconds"),
-    *("test_share", "validation_share", "distractor_passages"),
+    *("test_share", "validation_share", "distractor_passages", "scope", "artifacts_url"),
 })  # fmt: skip
 """Settings that decide no answer, or that are part of a run's id by themselves. A setting that is new and not here
 makes another run: asking once too often is better than taking old answers for new ones."""
@@ -86,7 +86,7 @@ class Evaluation:
             **dumped,
             "documents": self._app.catalogue.hash_contents(self._app.settings.tenant),
             "prompt": PROMPT_VERSION,
-            "calibration": self._app.calibration().model_dump(mode="json"),
+            "calibration": self._app.calibration(self._app.generator).model_dump(mode="json"),
             "expertloop": version("expertloop"),
             "principals": sorted(self._request.principals),
             "depth": self._request.depth,
@@ -143,7 +143,7 @@ def calibrate_answers(app: Application, results: Sequence[JudgedAnswer]) -> Fit:
     Raises:
         DatasetRejected: Too few of them are right, or wrong.
     """
-    key = app.calibration_key()
+    key = app.calibration_key(app.generator)
     judged = [
         Judged(one.answer.signals, one.outcome == "right", one.cluster)
         for one in results

@@ -1,18 +1,20 @@
 """The composition root: settings in, concrete integrations out, each built once a process and only when asked for.
 
-One class a room: stores, documents, spaces, answering, curation each stand on those before; training and serving on them.
+One class a room: stores, documents, spaces, models, answering, curation, each standing on those before it; training and
+serving on all of them.
 """
 
 from __future__ import annotations
 
 from tasks.settings import Settings
+from tasks.wiring.registry import Registry
 from tasks.wiring.serving import Serving
 from tasks.wiring.training import Training
 
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Training, Serving):
+class Application(Training, Registry, Serving):
     """Everything that is wired, lazily."""
 
 
