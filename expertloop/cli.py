@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from expertloop import ask, curate, curate_data, curate_review, doctor, evaluate, index, ingest, keys, serve, show
+from expertloop import arms, ask, curate, curate_data, curate_review, doctor, evaluate, index, ingest, keys, serve, show
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -29,6 +29,7 @@ app.command("ingest")(ingest.ingest)
 app.command("search")(ask.search)
 app.command("ask")(ask.ask)
 app.command("evaluate")(evaluate.evaluate)
+app.command("advise")(arms.advise)
 app.command("documents")(show.documents)
 app.command("quarantine")(show.quarantine)
 app.command("gaps")(show.gaps)

@@ -91,6 +91,14 @@ class Settings(BaseSettings):
     validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the documents: watched while training")
     distractor_passages: int = Field(default=3, ge=0, description="frozen in datasets behind those that are shown")
 
+    glossary: Path | None = Field(default=None, description="the company's own words, a YAML file")
+    gate_questions: int = Field(default=80, ge=1, description="fewer test questions decide nothing")
+    gate_slices: str = Field(default="language,document_type,origin", description="parts that must not get worse")
+    gate_slice_questions: int = Field(default=10, ge=1, description="smaller parts are not looked at")
+    gate_tolerance: float = Field(default=0.1, ge=0, le=1, description="largest loss of silence and citations")
+    gate_forgetting: float = Field(default=0.05, ge=0, le=1, description="largest drop on general questions")
+    gate_perplexity: float = Field(default=1.25, ge=1, description="largest growth on general text, times")
+
     prune_share: float = Field(default=0.2, ge=0, le=1, description="a listing that shrank by more stops the prune")
     prune_minimum: int = Field(default=5, ge=0, description="... and by more documents than this")
     lease_seconds: float = Field(default=60, gt=0, description="a silent holder on another host loses the lease")

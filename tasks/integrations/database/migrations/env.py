@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from tasks.integrations.database import arms_schema  # noqa: F401 - its tables belong to the metadata
 from tasks.integrations.database.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
