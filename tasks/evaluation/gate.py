@@ -15,6 +15,8 @@ from tasks.training_models import ArmName, ArmsReport, Difference, GateDecision,
 
 ENOUGH_QUESTIONS = 80
 LEVEL = 0.05
+DOUBT = 0.2
+"""A loss beyond the tolerance stops a promotion already at this level: who may be harmed need not be sure of it."""
 CITATIONS = ("citation_precision", "citation_recall")
 
 
@@ -53,9 +55,9 @@ def decide_promotion(report: ArmsReport, limits: GateLimits | None = None) -> Ga
         *(_check_citations(report, rival, metric, limits) for metric in CITATIONS),
         _check_forgetting(report, limits),
     ]
-    order: tuple[Verdict | None, ...] = ("not-enough-evidence", "reject", None, "promote")
+    order: tuple[Verdict | None, ...] = ("not-enough-evidence", "reject", "promote", None)
     if checks[0].outcome is None:
-        order = ("reject", "not-enough-evidence", None, "promote")
+        order = ("reject", "not-enough-evidence", "promote", None)
     checks.sort(key=lambda one: order.index(one.outcome))
     return GateDecision(decision=_decide(checks), reasons=tuple(one.reason for one in checks))
 
@@ -110,7 +112,7 @@ def _check_unanswerable(report: ArmsReport, rival: ArmName, limits: GateLimits) 
     if rise is None:
         return Check(None, "no unanswerable test question: whether wrong answers rise was not measured")
     said = f"answers to unanswerable questions against {rival}: {show(rise)}"
-    if rise.low > 0 or rise.difference > limits.tolerance:
+    if rise.low > 0 or (rise.difference > limits.tolerance and rise.p <= DOUBT):
         return Check("reject", f"{said}: more of them")
     return Check(None, f"{said}: not more")
 
@@ -121,7 +123,7 @@ def _check_citations(report: ArmsReport, rival: ArmName, metric: str, limits: Ga
     if change is None:
         return Check(None, f"{name}: an arm cites nothing, so it was not compared")
     said = f"{name} against {rival}: {show(change)}"
-    if change.high < 0 or change.difference < -limits.tolerance:
+    if change.high < 0 or (change.difference < -limits.tolerance and change.p <= DOUBT):
         return Check("reject", f"{said}: worse")
     return Check(None, f"{said}: not worse")
 

@@ -58,7 +58,7 @@ def decide(limits: GateLimits | None = None, **changes: Any) -> GateDecision:
 def test_a_candidate_that_is_better_and_harms_nothing_is_promoted_with_its_numbers() -> None:
     decision = decide()
     assert decision.decision == "promote"
-    assert any("tuned+rag against base+rag: token F1 +0.300 [" in reason for reason in decision.reasons)
+    assert decision.reasons[0].startswith("tuned+rag against base+rag: token F1 +0.300 [")
 
 
 def test_a_champion_is_who_must_be_beaten() -> None:
@@ -83,6 +83,13 @@ def test_one_broken_condition_rejects_and_is_the_first_reason(changes: dict[str,
     decision = decide(**changes)
     assert decision.decision == "reject"
     assert reason in decision.reasons[0]
+
+
+def test_a_loss_that_chance_makes_as_easily_does_not_stop_a_gain() -> None:
+    """Two of twenty more: beyond the tolerance only where fewer were asked."""
+    assert decide(silent=(10, 8)).decision == "promote"
+    assert decide(GateLimits(tolerance=0.0), silent=(10, 8)).decision == "promote"
+    assert decide(GateLimits(tolerance=0.0), silent=(10, 5)).decision == "reject"
 
 
 def test_a_part_that_nobody_requires_may_get_worse() -> None:
