@@ -13,6 +13,7 @@ import typer
 
 from expertloop import (
     adapters,
+    arms,
     ask,
     curate,
     curate_data,
@@ -43,6 +44,7 @@ app.command("ingest")(ingest.ingest)
 app.command("search")(ask.search)
 app.command("ask")(ask.ask)
 app.command("evaluate")(evaluate.evaluate)
+app.command("advise")(arms.advise)
 app.command("documents")(show.documents)
 app.command("quarantine")(show.quarantine)
 app.command("gaps")(show.gaps)

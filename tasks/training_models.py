@@ -225,6 +225,7 @@ class Difference(Noun):
     high: float
     p: float = Field(description="two-sided paired permutation test")
     questions: int
+    documents: int = Field(default=0, description="that the questions are about; few decide nothing")
 
 
 class SliceDifference(Difference):

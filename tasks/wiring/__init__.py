@@ -7,6 +7,7 @@ serving on all of them.
 from __future__ import annotations
 
 from tasks.settings import Settings
+from tasks.wiring.arms import Arms
 from tasks.wiring.registry import Registry
 from tasks.wiring.serving import Serving
 from tasks.wiring.training import Training
@@ -14,7 +15,7 @@ from tasks.wiring.training import Training
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Training, Registry, Serving):
+class Application(Training, Registry, Arms, Serving):
     """Everything that is wired, lazily."""
 
 

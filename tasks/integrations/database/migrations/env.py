@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from tasks.integrations.database import registry_schema  # noqa: F401 - its tables belong to the metadata
+from tasks.integrations.database import (  # noqa: F401 - their tables belong to the metadata
+    arms_schema,
+    registry_schema,
+)
 from tasks.integrations.database.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
