@@ -11,7 +11,20 @@ import sys
 
 import typer
 
-from expertloop import ask, curate, curate_data, curate_review, doctor, evaluate, index, ingest, keys, serve, show
+from expertloop import (
+    ask,
+    curate,
+    curate_data,
+    curate_review,
+    doctor,
+    erase,
+    evaluate,
+    index,
+    ingest,
+    keys,
+    serve,
+    show,
+)
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -35,6 +48,8 @@ app.command("gaps")(show.gaps)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
+app.command("erase")(erase.erase)
+app.command("erasures")(erase.erasures)
 app.add_typer(keys.app, name="keys")
 curate.app.command("review")(curate_review.review)
 curate.app.command("generate")(curate_data.generate)

@@ -1,17 +1,19 @@
 """The composition root: settings in, concrete integrations out, each built once a process and only when asked for.
 
-One class a room, each standing on those before it: stores, documents, spaces, answering, curation, serving.
+One class a room, each standing on those before it: stores, documents, spaces, answering, curation; erasure and
+serving stand on those.
 """
 
 from __future__ import annotations
 
 from tasks.settings import Settings
+from tasks.wiring.erasure import Erasure
 from tasks.wiring.serving import Serving
 
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Serving):
+class Application(Serving, Erasure):
     """Everything that is wired, lazily."""
 
 
