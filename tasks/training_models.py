@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -54,6 +54,85 @@ def derive_adapter_id(dataset_id: str, base_hash: str, config: TrainingConfig) -
     """One adapter per data, base model, prompt and configuration."""
     decisive = config.model_dump_json(exclude={"preset", "base_model", "micro_batch_examples", "devices"})
     return derive_id("adapter", dataset_id, base_hash, PROMPT_VERSION, decisive)
+
+
+class ModelShape(Noun):
+    """Sizes of a causal language model: what its memory and its arithmetic come from."""
+
+    layers: int = Field(ge=1)
+    hidden: int = Field(ge=1)
+    intermediate: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    key_value_heads: int = Field(ge=1)
+    head_size: int = Field(ge=1)
+    vocabulary: int = Field(ge=1)
+    tied: bool = Field(description="whether the output layer is the input embedding")
+
+    @property
+    def attention_width(self) -> int:
+        """Numbers of a token's queries."""
+        return self.heads * self.head_size
+
+    @property
+    def key_value_width(self) -> int:
+        """Numbers of a token's keys."""
+        return self.key_value_heads * self.head_size
+
+    @property
+    def linear_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(in, out) of the linear maps of a layer, each on its own also where an architecture fuses them."""
+        hidden, wide = self.hidden, self.intermediate
+        queries, keys = (hidden, self.attention_width), (hidden, self.key_value_width)
+        return (queries, keys, keys, (self.attention_width, hidden), (hidden, wide), (hidden, wide), (wide, hidden))
+
+    @property
+    def linear_parameters(self) -> int:
+        """Of all layers: what QLoRA keeps in 4 bits."""
+        return self.layers * sum(before * after for before, after in self.linear_shapes)
+
+    @property
+    def other_parameters(self) -> int:
+        """Embedding, output layer and norms: what QLoRA keeps in 16 bits."""
+        norms = (2 * self.layers + 1) * self.hidden
+        return (1 if self.tied else 2) * self.vocabulary * self.hidden + norms
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        return self.linear_parameters + self.other_parameters
+
+
+class MemoryNeed(NamedTuple):
+    """What a method needs beside the activations, and on how many devices it fits."""
+
+    method: str
+    weights_bytes: int
+    gradients_bytes: int
+    optimizer_bytes: int
+    activations_bytes: int
+    devices: int
+    arithmetic: str
+
+    @property
+    def total_bytes(self) -> int:
+        """All together, over all devices."""
+        return self.weights_bytes + self.gradients_bytes + self.optimizer_bytes + self.activations_bytes
+
+
+class TrainingPlan(Noun):
+    """What a training would take, before it starts; `lines` shows the arithmetic."""
+
+    adapter_id: str
+    examples: int
+    left_out: int
+    validation_examples: int
+    kinds: dict[str, int] = Field(description="examples by kind: gold shown, gold withheld, refusal")
+    tokens: int = Field(description="trained over all epochs, padding left out")
+    steps: int
+    expected_seconds: float | None = Field(description="None: nothing was measured on such a device yet")
+    peak_memory_bytes: int = Field(description="expected of this configuration on this machine")
+    needs: tuple[MemoryNeed, ...]
+    lines: tuple[str, ...]
 
 
 class TrainingSummary(Noun):

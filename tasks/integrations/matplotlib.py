@@ -58,6 +58,23 @@ class MatplotlibPlotter:
         _draw_coverage(coverage, calibration, max_error)
         return _save(figure)
 
+    def draw_losses(
+        self, title: str, losses: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]]
+    ) -> bytes:
+        """A PNG of losses by step; the validation loss has a point at each evaluation."""
+        figure = _open_figure()
+        axes = figure.add_subplot(title=title, xlabel="step", ylabel="loss on answers")
+        axes.plot(*_split(losses), color=_COLOUR, linewidth=1, label="training")
+        if validation:
+            axes.plot(*_split(validation), color=_ERROR_COLOUR, marker="o", markersize=3, label="validation")
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False)
+        return _save(figure)
+
+
+def _split(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [step for step, _ in points], [loss for _, loss in points]
+
 
 def _draw_reliability(
     axes: Axes, calibration: Calibration, confidences: NDArray[np.float64], right: NDArray[np.bool_]

@@ -1,7 +1,7 @@
 """The composition root: settings in, concrete integrations out, each built once a process and only when asked for.
 
-One class a room, each standing on those before it: stores, documents, spaces, answering, curation; erasure and
-serving stand on those.
+One class a room: stores, documents, spaces, answering, curation each stand on those before; serving and training on
+them, erasure on training.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tasks.wiring.serving import Serving
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Serving, Erasure):
+class Application(Erasure, Serving):
     """Everything that is wired, lazily."""
 
 

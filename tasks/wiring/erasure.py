@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 from tasks.curation.erase import erase_from_dataset, find_text
 from tasks.curation_models import Dataset, Pair
 from tasks.erasure_models import Certificate, Cleaned, DatasetMark, NotCovered, Subject
+from tasks.errors import DatasetRejected
 from tasks.integrations.database.erased_texts import DatabaseTexts, HiddenDocuments
 from tasks.integrations.database.erasure import DatabaseErasures
 from tasks.models import derive_id
@@ -20,7 +21,9 @@ from tasks.registry.erase import erase_subject
 from tasks.registry.narrow import mark_narrowed
 from tasks.registry.trained import TrainedFolders
 from tasks.retrieval.erase import IndexedTexts
-from tasks.wiring.curation import Curation, Refreshed
+from tasks.training.train import DatasetContent
+from tasks.wiring.curation import Refreshed
+from tasks.wiring.training import Training
 
 _LANCE_FILES = NotCovered(
     where="LanceDB's data files: deleted rows are found by no search, but lie in them until they are merged",
@@ -28,7 +31,7 @@ _LANCE_FILES = NotCovered(
 )
 
 
-class Erasure(Curation):
+class Erasure(Training):
     """Subjects, certificates, marks."""
 
     @cached_property
@@ -100,6 +103,22 @@ class Erasure(Curation):
     def list_marks(self, tenant: str | None = None) -> dict[str, DatasetMark]:
         """Datasets that must not be trained on, and whose adapters must not be promoted, by dataset_id."""
         return self.erasures.list_marks(tenant or self.settings.tenant)
+
+    def read_dataset(self, dataset_id: str) -> DatasetContent:
+        """What is trained on; a marked dataset is not.
+
+        Raises:
+            DatasetRejected: Text of it was erased, or its scope may not read all of it any more.
+            ConfigurationError, ArtifactCorrupt: See `Training`.
+        """
+        content = super().read_dataset(dataset_id)
+        mark = self.list_marks().get(content.dataset_id)
+        if mark is not None:
+            raise DatasetRejected(
+                f"dataset {content.dataset_id} is marked: {mark.reason}",
+                advice="take another snapshot and train on that: expertloop curate snapshot",
+            )
+        return content
 
     def refresh_pairs(self, author: str, tenant: str | None = None) -> Refreshed:
         """Also marks the datasets that their scope may not read any more."""
