@@ -19,6 +19,7 @@ from expertloop import (
     curate_data,
     curate_review,
     doctor,
+    erase,
     evaluate,
     index,
     ingest,
@@ -57,6 +58,8 @@ app.command("champion")(adapters.champion)
 app.command("promote")(adapters.promote)
 app.command("rollback")(adapters.rollback)
 app.command("lineage")(adapters.lineage)
+app.command("erase")(erase.erase)
+app.command("erasures")(erase.erasures)
 app.add_typer(keys.app, name="keys")
 curate.app.command("review")(curate_review.review)
 curate.app.command("generate")(curate_data.generate)

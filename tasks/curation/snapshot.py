@@ -188,8 +188,8 @@ def _write_files(
 ) -> dict[str, Any]:
     """Every file, the manifest last: where it stands, the dataset is whole."""
     by_split = {split: sorted((e for e in examples if e.split is split), key=lambda e: e.pair_id) for split in Split}
-    files = {f"{split}.jsonl": _write_lines(folder / f"{split}.jsonl", by_split[split]) for split in Split}
-    files[_REMOVED] = _write_lines(folder / _REMOVED, removals)
+    files = {f"{split}.jsonl": write_lines(folder / f"{split}.jsonl", by_split[split]) for split in Split}
+    files[_REMOVED] = write_lines(folder / _REMOVED, removals)
     parts = (
         DATASET_FORMAT,
         tenant,
@@ -207,22 +207,24 @@ def _write_files(
     }
     card = folder / "card.md"
     card.write_text(write_card(manifest), encoding="utf-8")
-    files["card.md"] = {"sha256": _hash_file(card), "rows": None}
+    files["card.md"] = {"sha256": hash_file(card), "rows": None}
     manifest["files"] = files
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return manifest
 
 
-def _write_lines(file: Path, rows: Iterable[Noun]) -> dict[str, Any]:
+def write_lines(file: Path, rows: Iterable[Noun]) -> dict[str, Any]:
+    """One JSON object a line; returns what the manifest says of the file."""
     count = 0
     with file.open("w", encoding="utf-8", errors="replace") as out:
         for row in rows:
             out.write(row.model_dump_json() + "\n")
             count += 1
-    return {"sha256": _hash_file(file), "rows": count}
+    return {"sha256": hash_file(file), "rows": count}
 
 
-def _hash_file(file: Path) -> str:
+def hash_file(file: Path) -> str:
+    """sha256 of a file's bytes."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
@@ -258,7 +260,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     advice = "datasets are never edited: remove the folder and run `expertloop curate snapshot` again"
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        wrong = [name for name, told in manifest["files"].items() if _hash_file(folder / name) != told["sha256"]]
+        wrong = [name for name, told in manifest["files"].items() if hash_file(folder / name) != told["sha256"]]
     except (OSError, ValueError, KeyError) as error:
         raise ArtifactCorrupt(f"the dataset in {folder} is incomplete: {error}", advice=advice) from error
     if wrong:

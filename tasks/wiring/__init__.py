@@ -1,21 +1,21 @@
 """The composition root: settings in, concrete integrations out, each built once a process and only when asked for.
 
-One class a room: stores, documents, spaces, models, answering, curation, each standing on those before it; training and
-serving on all of them.
+One class a room: stores, documents, spaces, models, answering, curation, each standing on those before it; training,
+registry, arms, erasure and serving on all of them.
 """
 
 from __future__ import annotations
 
 from tasks.settings import Settings
 from tasks.wiring.arms import Arms
+from tasks.wiring.erasure import Erasure
 from tasks.wiring.registry import Registry
 from tasks.wiring.serving import Serving
-from tasks.wiring.training import Training
 
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Training, Registry, Arms, Serving):
+class Application(Erasure, Registry, Arms, Serving):
     """Everything that is wired, lazily."""
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from tasks.errors import ConfigurationError
+from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.integrations.database.address import read_address, show_address
 from tasks.integrations.database.faults import map_fault
 from tasks.integrations.database.locks import lock_name
 
-HEAD_REVISION = "0008"
+HEAD_REVISION = "0009"
 """The newest file in migrations/versions; a test compares."""
 
 KEYS_AT_ONCE = 10_000
@@ -103,6 +103,31 @@ class Database:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+    def scrub(self) -> None:
+        """Make the files forget what rows no longer hold: deleted text stays in free pages until then.
+
+        Raises:
+            BackendUnavailable: Somebody reads for so long that the file cannot be written anew.
+        """
+        with self._mapped_errors(), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                self._scrub_sqlite(connection)
+            else:
+                connection.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text("VACUUM"))
+
+    def _scrub_sqlite(self, connection: Connection) -> None:
+        """Past SQLAlchemy, which would begin a transaction: SQLite refuses VACUUM inside of one."""
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        try:
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.OperationalError as error:
+            raise BackendUnavailable(
+                f"the database {self.shown_url} cannot be written anew: {error}",
+                advice="its rows are clean, its file is not yet: run the same command again when nobody reads it",
+            ) from error
 
     def close(self) -> None:
         """Close every pooled connection."""

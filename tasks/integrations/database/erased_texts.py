@@ -1,0 +1,264 @@
+"""The database as an `ErasableStore`: hides a subject at once, empties every row that holds its text at the end.
+
+Rows that other rows name stay, emptied; ids and hashes stay. `scrub` then makes the files forget what rows no longer
+hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tasks.erasure_models import Cleaned, Subject
+from tasks.integrations.database.engine import Database, list_batches
+from tasks.integrations.database.locks import lock_name
+from tasks.integrations.database.schema import (
+    answers,
+    api_keys,
+    audit,
+    cached_vectors,
+    chunks,
+    collections,
+    document_readers,
+    documents,
+    evaluation_results,
+    feedback,
+    gaps,
+    listing,
+    pair_bands,
+    pair_evidence,
+    pairs,
+    questions,
+    served_answers,
+    versions,
+)
+
+_STORE = "database"
+
+
+class HiddenDocuments:
+    """Nobody sees the documents from here on; the rows by which they are found stay until the end."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def erase(self, subject: Subject) -> Sequence[Cleaned]:
+        """One commit."""
+        ids = subject.document_ids
+        if not ids:
+            return ()
+        shown = sa.and_(documents.c.document_id.in_(ids), documents.c.live_version_id.is_not(None))
+        with self._database.write() as connection:
+            lock_name(connection, "collections", shared=True)
+            connection.execute(sa.delete(document_readers).where(document_readers.c.document_id.in_(ids)))
+            hidden = connection.execute(
+                sa.update(documents).where(shown).values(state="removed", live_version_id=None, groups=[])
+            ).rowcount
+        return (Cleaned(store=_STORE, what="documents taken from readers", count=hidden),)
+
+    def list_chunks(self, document_ids: Collection[str]) -> list[str]:
+        """chunk_ids of every version."""
+        query = (
+            sa.select(chunks.c.chunk_id)
+            .join(versions, versions.c.version_id == chunks.c.version_id)
+            .where(versions.c.document_id.in_(document_ids))
+            .order_by(chunks.c.chunk_id)
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def list_collections(self) -> list[str]:
+        """Names of all, serving or not."""
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(collections.c.name).order_by(collections.c.name)).scalars())
+
+
+class DatabaseTexts:
+    """Every row with text of the subject, in one commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def erase(self, subject: Subject) -> Sequence[Cleaned]:
+        """Counts by what it was."""
+        with self._database.write() as connection:
+            lock_name(connection, "gaps")
+            counts = {"pairs emptied": _empty_pairs(connection, subject)}
+            counts |= _erase_documents(connection, subject) if subject.documents else {}
+            counts |= _erase_author(connection, subject) if subject.kind == "author" else {}
+        self._database.scrub()
+        return [Cleaned(store=_STORE, what=what, count=count) for what, count in counts.items()]
+
+
+# --- pairs --------------------------------------------------------------------------------------------------------
+
+
+def _empty_pairs(connection: Connection, subject: Subject) -> int:
+    """Their ids, and the keys made of their texts, stay: imported again, they are known, and stay withdrawn."""
+    emptied = 0
+    for batch in list_batches(subject.pair_ids):
+        rows = connection.execute(sa.select(pairs).where(pairs.c.pair_id.in_(batch), pairs.c.reason != "erased")).all()
+        connection.execute(sa.delete(pair_bands).where(pair_bands.c.pair_id.in_(batch)))
+        no_quote: dict[str, Any] = {"quote": "", "now": None, "start": None, "end": None, "version_id": None}
+        connection.execute(sa.update(pair_evidence).where(pair_evidence.c.pair_id.in_(batch)).values(no_quote))
+        for row in rows:
+            change = sa.update(pairs).where(pairs.c.pair_id == row.pair_id)
+            connection.execute(change.values(_emptied(row, subject)))
+        emptied += len(rows)
+    return emptied
+
+
+def _emptied(row: Any, subject: Subject) -> dict[str, Any]:
+    return {
+        "question": "",
+        "answer": "",
+        "findings": [],
+        "accepted": [],
+        "vector": None,
+        "embedder": None,
+        "state": "rejected",
+        "reason": "erased",
+        "author": subject.pseudonym if subject.kind == "author" else row.author,
+        "history": [_quiet(entry, subject) for entry in row.history],
+    }
+
+
+def _quiet(entry: dict[str, Any], subject: Subject) -> dict[str, Any]:
+    """Who did what when; not what it said."""
+    theirs = subject.kind == "author" and entry.get("author") == subject.name
+    return {**entry, "detail": "", **({"author": subject.pseudonym} if theirs else {})}
+
+
+# --- documents ----------------------------------------------------------------------------------------------------
+
+
+def _erase_documents(connection: Connection, subject: Subject) -> dict[str, int]:
+    ids = subject.document_ids
+    mentions = [*ids, *(one.uri for one in subject.documents)]
+    counts = {
+        "embeddings": _delete_vectors(connection, ids),
+        "versions emptied": _empty_versions(connection, ids),
+        "served answers": _delete(connection, served_answers, _mentions(served_answers.c.answer, mentions)),
+        "stored questions": _delete_questions(connection, mentions),
+        "evaluated answers": _delete(connection, evaluation_results, _mentions(evaluation_results.c.result, mentions)),
+        "open questions": _delete(connection, gaps, _mentions(gaps.c.sources, mentions)),
+        "listed names": _forget_names(connection, ids),
+    }
+    return counts | {"document records": _delete(connection, documents, documents.c.document_id.in_(ids))}
+
+
+def _delete_vectors(connection: Connection, document_ids: Sequence[str]) -> int:
+    """Cached embeddings of chunks, where no other document has the same chunk."""
+    theirs = sa.select(versions.c.version_id).where(versions.c.document_id.in_(document_ids))
+    keys = sa.select(chunks.c.embedding_key).where(chunks.c.version_id.in_(theirs))
+    others = sa.select(chunks.c.embedding_key).where(chunks.c.version_id.not_in(theirs))
+    found = cached_vectors.c.embedding_key
+    return _delete(connection, cached_vectors, sa.and_(found.in_(keys), found.not_in(others)))
+
+
+def _empty_versions(connection: Connection, document_ids: Sequence[str]) -> int:
+    theirs = versions.c.document_id.in_(document_ids)
+    connection.execute(sa.delete(chunks).where(chunks.c.version_id.in_(sa.select(versions.c.version_id).where(theirs))))
+    empty = {"text": "", "title": "", "state": "swept", "source": "", "groups": [], "chunk_count": 0}
+    return connection.execute(sa.update(versions).where(theirs).values(empty)).rowcount
+
+
+def _delete_questions(connection: Connection, mentions: Sequence[str]) -> int:
+    """Stored answers that speak of the documents, with their questions."""
+    theirs = sa.select(answers.c.question_id).where(_mentions(answers.c.answer, mentions))
+    ids = list(connection.execute(theirs).scalars())
+    return sum(_delete_asked(connection, batch) for batch in list_batches(ids))
+
+
+def _delete_asked(connection: Connection, question_ids: Sequence[str]) -> int:
+    connection.execute(sa.delete(answers).where(answers.c.question_id.in_(question_ids)))
+    return _delete(connection, questions, questions.c.question_id.in_(question_ids))
+
+
+def _forget_names(connection: Connection, document_ids: Sequence[str]) -> int:
+    nameless: dict[str, Any] = {"path": "", "uri": "", "file_name": "", "title": None, "groups": []}
+    nameless |= {"problem": sa.null(), "part_problems": sa.null()}
+    named = sa.and_(listing.c.document_id.in_(document_ids), listing.c.path != "")
+    return connection.execute(sa.update(listing).where(named).values(nameless)).rowcount
+
+
+# --- authors ------------------------------------------------------------------------------------------------------
+
+
+def _erase_author(connection: Connection, subject: Subject) -> dict[str, int]:
+    name = subject.name
+    theirs = sa.and_(served_answers.c.tenant == subject.tenant, served_answers.c.principal == name)
+    asked = list(connection.execute(sa.select(served_answers.c.answer).where(theirs)).scalars())
+    revoked = sa.func.coalesce(api_keys.c.revoked_at, datetime.now(UTC))
+    return {
+        "histories": _rename_in_histories(connection, subject),
+        "verdicts": _delete(
+            connection, feedback, sa.and_(feedback.c.tenant == subject.tenant, feedback.c.principal == name)
+        ),
+        "open questions": _delete_gaps(connection, subject.tenant, {one.get("question", "") for one in asked}),
+        "served answers": _delete(connection, served_answers, theirs),
+        "stored questions": _delete_questions_of(connection, subject),
+        "audit entries renamed": _rename(connection, audit, subject, key_id=subject.pseudonym),
+        "keys revoked": _rename(connection, api_keys, subject, groups=[], revoked_at=revoked),
+    }
+
+
+def _rename_in_histories(connection: Connection, subject: Subject) -> int:
+    """Their name in what became of other people's pairs."""
+    named = _mentions(pairs.c.history, [subject.name])
+    query = sa.select(pairs.c.pair_id, pairs.c.history).where(pairs.c.tenant == subject.tenant, named)
+    renamed = 0
+    for row in connection.execute(query).all():
+        history = [
+            {**entry, "author": subject.pseudonym} if entry.get("author") == subject.name else entry
+            for entry in row.history
+        ]
+        if history != row.history:
+            connection.execute(sa.update(pairs).where(pairs.c.pair_id == row.pair_id).values(history=history))
+            renamed += 1
+    return renamed
+
+
+def _delete_gaps(connection: Connection, tenant: str, asked: Collection[str]) -> int:
+    return sum(
+        _delete(connection, gaps, sa.and_(gaps.c.tenant == tenant, gaps.c.question.in_(batch)))
+        for batch in list_batches(sorted(asked))
+    )
+
+
+def _delete_questions_of(connection: Connection, subject: Subject) -> int:
+    query = sa.select(questions.c.question_id, questions.c.principals).where(
+        questions.c.tenant == subject.tenant, _mentions(questions.c.principals, [subject.name])
+    )
+    ids = [row.question_id for row in connection.execute(query) if subject.name in row.principals]
+    return sum(_delete_asked(connection, batch) for batch in list_batches(ids))
+
+
+def _rename(connection: Connection, table: sa.Table, subject: Subject, **values: Any) -> int:
+    theirs = sa.and_(table.c.tenant == subject.tenant, table.c.principal == subject.name)
+    change = sa.update(table).where(theirs).values(principal=subject.pseudonym, **values)
+    return connection.execute(change).rowcount
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+def _delete(connection: Connection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
+    return connection.execute(sa.delete(table).where(condition)).rowcount
+
+
+def _mentions(column: sa.Column[Any], names: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether a JSON column holds one of the names, as JSON writes them."""
+    text = sa.cast(column, sa.Text)
+    return sa.or_(sa.false(), *(text.contains(written, autoescape=True) for written in _write_names(names)))
+
+
+def _write_names(names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        if name:
+            yield json.dumps(name)[1:-1]
