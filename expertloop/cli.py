@@ -11,7 +11,20 @@ import sys
 
 import typer
 
-from expertloop import ask, curate, curate_data, curate_review, doctor, evaluate, index, ingest, keys, serve, show
+from expertloop import (
+    ask,
+    cases,
+    curate,
+    curate_data,
+    curate_review,
+    doctor,
+    evaluate,
+    index,
+    ingest,
+    keys,
+    serve,
+    show,
+)
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
 from tasks.settings import Settings
@@ -41,6 +54,7 @@ curate.app.command("generate")(curate_data.generate)
 curate.app.command("snapshot")(curate_data.snapshot)
 curate.app.command("datasets")(curate_data.datasets)
 app.add_typer(curate.app, name="curate")
+app.add_typer(cases.app, name="cases")
 app.add_typer(index.app, name="index")
 
 

@@ -91,6 +91,13 @@ class Settings(BaseSettings):
     validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the documents: watched while training")
     distractor_passages: int = Field(default=3, ge=0, description="frozen in datasets behind those that are shown")
 
+    processes: Path = Field(default=Path("data/processes"), description="one folder a business process")
+    outbox_url: str | None = Field(
+        default=None, description="where replies go: a folder, https://…, smtp(s)://…, or a database with ?table="
+    )
+    outbox_key: SecretStr | None = Field(default=None, description="signs webhooks; SMTP's password")
+    outbox_sender: str = Field(default="expertloop@localhost", description="From of replies; its domain names messages")
+
     prune_share: float = Field(default=0.2, ge=0, le=1, description="a listing that shrank by more stops the prune")
     prune_minimum: int = Field(default=5, ge=0, description="... and by more documents than this")
     lease_seconds: float = Field(default=60, gt=0, description="a silent holder on another host loses the lease")

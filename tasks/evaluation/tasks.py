@@ -30,6 +30,7 @@ UNRELATED = frozenset({
     *("generator", "generator_key", "generator_timeout_seconds", "embedder_key", "embedder_timeout_seconds"),
     *("keep_gaps", "database_timeout_seconds", "index_key", "index_headers", "index_timeout_seconds"),
     *("test_share", "validation_share", "distractor_passages"),
+    *("processes", "outbox_url", "outbox_key", "outbox_sender"),
 })  # fmt: skip
 """Settings that decide no answer, or that are part of a run's id by themselves. A setting that is new and not here
 makes another run: asking once too often is better than taking old answers for new ones."""

@@ -1,18 +1,18 @@
 """The composition root: settings in, concrete integrations out, each built once a process and only when asked for.
 
-One class a room, each standing on those before it: stores, documents, spaces, answering; curation and serving.
+One class a room, each standing on those before it: stores, documents, spaces, answering; curation, cases and serving.
 """
 
 from __future__ import annotations
 
 from tasks.settings import Settings
-from tasks.wiring.curation import Curation
+from tasks.wiring.cases import Cases
 from tasks.wiring.serving import Serving
 
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Curation, Serving):
+class Application(Cases, Serving):
     """Everything that is wired, lazily."""
 
 

@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError, DeviceBusy
-from tasks.integrations.database import engine
+from tasks.integrations.database import cases_schema, engine
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import Leases, check_lease
 from tasks.integrations.database.schema import leases, metadata
@@ -30,6 +30,7 @@ def test_the_migrations_make_exactly_the_declared_tables(database: Database) -> 
     with database.read() as connection:
         # Alembic does not look at `ddl_if`.
         absent = {"ix_documents_tenant_source_path"} if connection.dialect.name == "postgresql" else set()
+        assert cases_schema.cases.metadata is metadata  # its tables are declared, too
         options = {"include_object": lambda _, name, *__: name not in absent}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
         assert absent.isdisjoint(index["name"] for index in sa.inspect(connection).get_indexes("documents"))
