@@ -32,6 +32,12 @@ _REQUEST = re.compile(
 )
 _NAMED = re.compile(r"\b(?:[A-Z]{2,}|\w*\d\w*|(?<!^)(?<![.?!] )[A-ZÄÖÜ]\w{3,})\b")
 _PRODUCT = re.compile(r"\b(?:[A-ZÄÖÜ]\w+[ -](?:[A-Z]{1,3}-?)?\d\w*|[A-Z]{1,3}-?\d+\w*|[A-ZÄÖÜ]\w{2,} [A-Z]\d*\b)")
+_JOINT = re.compile(
+    r",?\s+(?:und|and)\s+(?=(?:(?:in|an|auf|bis|um|mit|für|zu|to|up|for|by|within|at|on|until|from|of)\s+){1,2}"
+    r"(?:welch\w*|wann|wie|was|what|which|how|when|whom)\b)",
+    re.IGNORECASE,
+)
+"""Joins questions whose second begins with a preposition ("and within how many days"); answering splits the others."""
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-ZÄÖÜ\"„(0-9])")
 
 
@@ -47,7 +53,10 @@ def find_questions(case: Case) -> list[str]:
     for place, sentence in enumerate(sentences):
         if not _asks(sentence):
             continue
-        found.append(_add_context(sentence, sentences[:place], case.subject))
+        context = sentences[:place]
+        for part in _JOINT.split(sentence):
+            found.append(_add_context(part if part.endswith(("?", ".")) else f"{part}?", context, case.subject))
+            context = [*sentences[:place], f"{part}?"] if _PRODUCT.search(part) else context
     if not found and case.subject.endswith("?"):
         found = [case.subject]
     return [one[-_LONGEST:] for one in found[:MOST_QUESTIONS]]

@@ -25,7 +25,7 @@ class TableOutbox:
         try:
             address = sa.make_url(url)
             self._engine = sa.create_engine(address.difference_update_query(["table"]), poolclass=NullPool)
-        except (exc.ArgumentError, ModuleNotFoundError, ValueError) as error:
+        except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             raise ConfigurationError(
                 "EXPERTLOOP_OUTBOX_URL is no address of a database that can be opened",
                 advice="write for example postgresql+psycopg://user@host/name?table=outbox",
