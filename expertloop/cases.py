@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +30,9 @@ def cases() -> None:
 
 @app.command("run")
 def run(
-    path: Annotated[Path, typer.Argument(metavar="FILE_OR_FOLDER", help="a folder of .eml, or .eml, .jsonl, .csv")],
+    place: Annotated[
+        str, typer.Argument(metavar="FILE_OR_FOLDER", help="folder of .eml; .eml, .jsonl, .csv; sqlite:///…?table=…")
+    ],
     *,
     process: Annotated[str, typer.Option("--process", help="a folder below EXPERTLOOP_PROCESSES")] = "tickets",
     send: Annotated[bool, typer.Option("--send/--no-send", help="empty the outbox afterwards")] = True,
@@ -48,7 +49,7 @@ def run(
     wired = application(Settings())
     loaded = wired.load_process(process)
     counts: dict[str, int] = {}
-    for handled in wired.open_handler(loaded).work_through(wired.open_collector(loaded).read_path(path)):
+    for handled in wired.open_handler(loaded).work_through(wired.read_cases(loaded, place)):
         record = case_record(handled)
         counts[record["decision"]] = counts.get(record["decision"], 0) + 1
         if as_json:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tasks.case_models import Case
 from tasks.cases.collect import Collector
 from tasks.cases.handle import CaseHandler, CasePorts
 from tasks.cases.process import Process, load_process
@@ -45,6 +47,15 @@ class Cases(Curation):
     def open_collector(self, process: Process) -> Collector:
         """Who reads cases of files and payloads."""
         return Collector(self.settings.tenant, process)
+
+    def read_cases(self, process: Process, place: str) -> Iterator[Case]:
+        """Cases of a folder, a file, or a table (an URL with `?table=`), streamed."""
+        collector = self.open_collector(process)
+        if "://" not in place:
+            return collector.read_path(Path(place))
+        from tasks.integrations.case_tables import read_table
+
+        return collector.read_rows(read_table(place), "the table")
 
     @cached_property
     def field_reader(self) -> FieldReader | None:
