@@ -15,6 +15,7 @@ from expertloop import (
     adapters,
     arms,
     ask,
+    cases,
     curate,
     curate_data,
     curate_review,
@@ -66,6 +67,7 @@ curate.app.command("generate")(curate_data.generate)
 curate.app.command("snapshot")(curate_data.snapshot)
 curate.app.command("datasets")(curate_data.datasets)
 app.add_typer(curate.app, name="curate")
+app.add_typer(cases.app, name="cases")
 app.add_typer(index.app, name="index")
 
 

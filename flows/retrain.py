@@ -5,9 +5,9 @@ from __future__ import annotations
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from tasks.evaluation.arms_tasks import decide_promotion, evaluate_arms
-from tasks.registry.tasks import promote_adapter, register_adapter
 
 from tasks.curation.tasks import refresh_pairs, snapshot_pairs
+from tasks.registry.tasks import promote_adapter, register_adapter
 from tasks.training.tasks import plan_training, train_adapter
 from tasks.training_models import RetrainRequest, RetrainResult
 

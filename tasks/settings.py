@@ -102,6 +102,13 @@ class Settings(BaseSettings):
     gate_forgetting: float = Field(default=0.05, ge=0, le=1, description="largest drop on general questions")
     gate_perplexity: float = Field(default=1.25, ge=1, description="largest growth on general text, times")
 
+    processes: Path = Field(default=Path("data/processes"), description="one folder a business process")
+    outbox_url: str | None = Field(
+        default=None, description="where replies go: a folder, https://…, smtp(s)://…, or a database with ?table="
+    )
+    outbox_key: SecretStr | None = Field(default=None, description="signs webhooks; SMTP's password")
+    outbox_sender: str = Field(default="expertloop@localhost", description="From of replies; its domain names messages")
+
     prune_share: float = Field(default=0.2, ge=0, le=1, description="a listing that shrank by more stops the prune")
     prune_minimum: int = Field(default=5, ge=0, description="... and by more documents than this")
     lease_seconds: float = Field(default=60, gt=0, description="a silent holder on another host loses the lease")
