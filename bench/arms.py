@@ -47,7 +47,7 @@ def main() -> None:
     base.generate([plan_prompts(examples[:1], base, options, with_passages=False)[0].messages], max_tokens=8)
     print(f"{describe_processor()}; {len(examples)} questions, {options.max_tokens} tokens at most")
     plain = time_plain(examples[: arguments.plain], base, options, settings.cache)
-    print(f"plain loop        {plain:.2f} answers/s")
+    print(f"plain loop        {plain:.2f} answers/s", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{Path(folder) / 'arms.db'}")
         database.migrate()
@@ -56,7 +56,7 @@ def main() -> None:
             tuned = type(name, (Named,), {"identity": name})("smollm2", cache=settings.cache)
             tuned.__dict__["_model"] = base._model
             speed = time_ours(examples, (base, tuned), options, store)
-            print(f"{name:17} {speed:.2f} answers/s, {speed / plain:.2f} times")
+            print(f"{name:17} {speed:.2f} answers/s, {speed / plain:.2f} times", flush=True)
 
 
 def time_ours(

@@ -48,10 +48,10 @@ def arms_record(report: ArmsReport, decision: GateDecision | None) -> dict[str, 
 
 def print_arms(report: ArmsReport, decision: GateDecision | None) -> None:
     """The table of arms, and the decision with its reasons."""
-    from tasks.evaluation.arms_card import COLUMNS, list_rows
+    from tasks.evaluation.arms_card import SHORT_COLUMNS, list_short_rows
 
     title = f"{report.questions} held-out questions, dataset {report.dataset_id[:8]}"
-    print_table(title, COLUMNS, list_rows(report))
+    print_table(title, SHORT_COLUMNS, list_short_rows(report))
     if decision:
         print_table(f"gate: {decision.decision}", ("reasons",), [(reason,) for reason in decision.reasons])
 
@@ -59,11 +59,9 @@ def print_arms(report: ArmsReport, decision: GateDecision | None) -> None:
 def write_arms(folder: Path, report: ArmsReport, decision: GateDecision | None, app: Application) -> None:
     """`arms.md` and `arms.png` in a folder."""
     from tasks.evaluation.arms_card import list_intervals, write_arms_card
-    from tasks.evaluation.tasks import decide_promotion
 
     folder.mkdir(parents=True, exist_ok=True)
-    card = write_arms_card(report, decision or decide_promotion(app, report))
-    (folder / "arms.md").write_text(card, encoding="utf-8")
+    (folder / "arms.md").write_text(write_arms_card(report, decision), encoding="utf-8")
     title = f"token F1 on {report.questions} held-out questions"
     picture = app.plotter.draw_intervals(title, "token F1 with its 95 % interval", list_intervals(report))
     (folder / "arms.png").write_bytes(picture)

@@ -11,6 +11,8 @@ COLUMNS = (
     *("supported", "terms", "s/answer", "s/right"),
 )
 
+SHORT_COLUMNS = ("arm", "F1", "95 %", "exact", "cites rightly", "refuses rightly", "supported", "s/right")
+
 
 def list_rows(report: ArmsReport) -> list[tuple[str, ...]]:
     """One row an arm, in the columns of `COLUMNS`."""
@@ -26,8 +28,14 @@ def list_intervals(report: ArmsReport) -> Mapping[str, tuple[float, float, float
     }
 
 
-def write_arms_card(report: ArmsReport, decision: GateDecision) -> str:
-    """The arms, what was forgotten and the decision, as Markdown."""
+def list_short_rows(report: ArmsReport) -> list[tuple[str, ...]]:
+    """The same in the columns of `SHORT_COLUMNS`: as much as a terminal is wide."""
+    places = [COLUMNS.index(name) for name in SHORT_COLUMNS]
+    return [tuple(row[place] for place in places) for row in list_rows(report)]
+
+
+def write_arms_card(report: ArmsReport, decision: GateDecision | None) -> str:
+    """The arms, what was forgotten and the decision, as Markdown; without an adapter there is nothing to decide."""
     lines = [
         f"## Arms: {report.questions} held-out questions of dataset {report.dataset_id}",
         "",
@@ -36,11 +44,10 @@ def write_arms_card(report: ArmsReport, decision: GateDecision) -> str:
         *map(_row, list_rows(report)),
         "",
         *_describe_forgetting(report),
-        f"## Gate: {decision.decision}",
-        "",
-        *(f"* {reason}" for reason in decision.reasons),
     ]
-    return "\n".join(lines) + "\n"
+    if decision:
+        lines += [f"## Gate: {decision.decision}", "", *(f"* {reason}" for reason in decision.reasons), ""]
+    return "\n".join(lines)
 
 
 def _describe_forgetting(report: ArmsReport) -> list[str]:

@@ -86,7 +86,10 @@ def _check_amount(report: ArmsReport, limits: GateLimits) -> Check:
 def _check_gain(report: ArmsReport, rival: ArmName) -> Check:
     gain = find_difference(report, rival, "f1")
     if gain is None:
-        return Check("not-enough-evidence", f"tuned+rag was not compared with {rival}: no answerable question")
+        return Check(
+            "not-enough-evidence",
+            f"tuned+rag was not compared with {rival}: there is no candidate or no answerable question",
+        )
     said = f"tuned+rag against {rival}: token F1 {show(gain)}"
     if gain.documents < LEAST_CLUSTERS:
         return Check(

@@ -175,7 +175,7 @@ def test_another_document_makes_another_run(company: CommandLine, tmp_path: Path
 
 
 def test_arms_need_a_dataset_and_advice_says_that_evidence_is_missing(company: CommandLine) -> None:
-    done = company.run("evaluate", "--arms", "--json")
+    done = company.run("evaluate", "--arms", "--generator", "smollm2", "--json")
     assert (done.code, done.out, len(done.said)) == (1, "", 2), done.errors
     assert "expertloop curate snapshot" in done.said[1]
     advice = company.run("advise", "--json")

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.curation_models import Dataset, Example, Split
 from tasks.errors import ArtifactCorrupt, ConfigurationError
-from tasks.evaluation.arms_card import list_intervals, write_arms_card
+from tasks.evaluation.arms_card import list_intervals, list_short_rows, write_arms_card
 from tasks.evaluation.forgetting import read_questions, read_texts
 from tasks.evaluation.tasks import ArmModels, ArmsRequest, advise, decide_promotion, evaluate_arms
 from tasks.evaluation_ports import LikelihoodScorer
@@ -161,6 +161,8 @@ def test_the_card_and_the_picture_show_every_arm(app: JudgingApplication) -> Non
     card = write_arms_card(report, decide_promotion(app, report))
     for said in ("| tuned+rag | 1.000 |", "## Gate: not-enough-evidence", "20 test questions", "perplexity"):
         assert said in card
+    assert "Gate" not in write_arms_card(report, None)
+    assert list_short_rows(report)[-1][:2] == ("tuned+rag", "1.000")
     picture = app.plotter.draw_intervals("f1", "f1", list_intervals(report))
     assert picture.startswith(b"\x89PNG")
     assert set(list_intervals(report)) == {"base", "base+rag", "tuned", "tuned+rag"}
