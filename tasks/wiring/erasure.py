@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from tasks.curation.erase import erase_from_dataset, find_text
+from tasks.curation.snapshot import read_manifest
 from tasks.curation_models import Dataset, Pair
 from tasks.erasure_models import Certificate, Cleaned, DatasetMark, NotCovered, Subject
 from tasks.errors import DatasetRejected
@@ -148,17 +149,23 @@ class FrozenTexts:
 
     def erase(self, subject: Subject) -> Sequence[Cleaned]:
         """Every dataset is looked at: a passage of the subject may stand beside anybody's question."""
-        cleaned = []
+        return [
+            one for dataset in self._app.datasets.list_datasets(subject.tenant) for one in self._empty(dataset, subject)
+        ]
+
+    def _empty(self, dataset: Dataset, subject: Subject) -> Iterator[Cleaned]:
+        folder = self._app.settings.home / dataset.folder
         pair_ids, document_ids = set(subject.pair_ids), set(subject.document_ids)
-        for dataset in self._app.datasets.list_datasets(subject.tenant):
-            folder, at = self._app.settings.home / dataset.folder, self._now.isoformat()
-            emptied = erase_from_dataset(folder, pair_ids=pair_ids, document_ids=document_ids, at=at)
-            if emptied.anything:
-                cleaned += [
-                    Cleaned(store=f"dataset {dataset.dataset_id}", what="pairs", count=emptied.examples),
-                    Cleaned(store=f"dataset {dataset.dataset_id}", what="passages", count=emptied.passages),
-                ]
-        return cleaned
+        emptied = erase_from_dataset(folder, pair_ids=pair_ids, document_ids=document_ids, at=self._now.isoformat())
+        if not folder.exists():
+            return
+        # Also when nothing was found: a killed erasure may have written the files alone.
+        manifest = read_manifest(folder)
+        if manifest.get("erased"):
+            self._app.erasures.rewrite_dataset(dataset.dataset_id, manifest)
+        if emptied.anything:
+            yield Cleaned(store=f"dataset {dataset.dataset_id}", what="pairs", count=emptied.examples)
+            yield Cleaned(store=f"dataset {dataset.dataset_id}", what="passages", count=emptied.passages)
 
 
 class Scratch:

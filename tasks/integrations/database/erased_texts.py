@@ -34,9 +34,23 @@ from tasks.integrations.database.schema import (
     pair_evidence,
     pairs,
     questions,
+    runs,
     served_answers,
     versions,
 )
+
+CLEANED = frozenset({
+    *("documents", "document_readers", "versions", "chunks", "cached_vectors", "listing", "runs"),
+    *("pairs", "pair_evidence", "pair_bands"),
+    *("questions", "answers", "gaps", "served_answers", "feedback", "evaluation_results", "audit", "api_keys"),
+})  # fmt: skip
+"""Tables whose rows are deleted or emptied here, or go with rows that are."""
+
+TEXTLESS = frozenset({
+    *("collections", "leases", "calibrations", "evaluations", "sources"),
+    *("document_splits", "datasets", "dataset_pairs", "dataset_marks", "erasures"),
+})  # fmt: skip
+"""Tables with ids, hashes, numbers and names of sources alone. A test fails when a table is in neither set."""
 
 _STORE = "database"
 
@@ -148,6 +162,7 @@ def _erase_documents(connection: Connection, subject: Subject) -> dict[str, int]
         "evaluated answers": _delete(connection, evaluation_results, _mentions(evaluation_results.c.result, mentions)),
         "open questions": _delete(connection, gaps, _mentions(gaps.c.sources, mentions)),
         "listed names": _forget_names(connection, ids),
+        "error messages": _forget_errors(connection, subject),
     }
     return counts | {"document records": _delete(connection, documents, documents.c.document_id.in_(ids))}
 
@@ -185,6 +200,15 @@ def _forget_names(connection: Connection, document_ids: Sequence[str]) -> int:
     nameless |= {"problem": sa.null(), "part_problems": sa.null()}
     named = sa.and_(listing.c.document_id.in_(document_ids), listing.c.path != "")
     return connection.execute(sa.update(listing).where(named).values(nameless)).rowcount
+
+
+def _forget_errors(connection: Connection, subject: Subject) -> int:
+    """Messages of failed runs may name a file."""
+    named = sa.or_(
+        sa.false(), *(runs.c.error.contains(one.uri, autoescape=True) for one in subject.documents if one.uri)
+    )
+    change = sa.update(runs).where(runs.c.tenant == subject.tenant, runs.c.error.is_not(None), named)
+    return connection.execute(change.values(error="erased")).rowcount
 
 
 # --- authors ------------------------------------------------------------------------------------------------------
