@@ -12,7 +12,10 @@ import sys
 import typer
 
 from expertloop import (
+    adapters,
+    arms,
     ask,
+    cases,
     curate,
     curate_data,
     curate_review,
@@ -24,6 +27,7 @@ from expertloop import (
     keys,
     serve,
     show,
+    train,
 )
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
@@ -42,12 +46,19 @@ app.command("ingest")(ingest.ingest)
 app.command("search")(ask.search)
 app.command("ask")(ask.ask)
 app.command("evaluate")(evaluate.evaluate)
+app.command("advise")(arms.advise)
 app.command("documents")(show.documents)
 app.command("quarantine")(show.quarantine)
 app.command("gaps")(show.gaps)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
+app.command("train")(train.train)
+app.command("adapters")(adapters.adapters)
+app.command("champion")(adapters.champion)
+app.command("promote")(adapters.promote)
+app.command("rollback")(adapters.rollback)
+app.command("lineage")(adapters.lineage)
 app.command("erase")(erase.erase)
 app.command("erasures")(erase.erasures)
 app.add_typer(keys.app, name="keys")
@@ -56,6 +67,7 @@ curate.app.command("generate")(curate_data.generate)
 curate.app.command("snapshot")(curate_data.snapshot)
 curate.app.command("datasets")(curate_data.datasets)
 app.add_typer(curate.app, name="curate")
+app.add_typer(cases.app, name="cases")
 app.add_typer(index.app, name="index")
 
 

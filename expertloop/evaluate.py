@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from expertloop.arms import ArmsOptions, evaluate_arms
 from expertloop.output import messages, print_json, print_note, print_table
 from tasks.evaluation_models import EvaluationRun
 from tasks.settings import Settings
@@ -26,6 +27,12 @@ RunsOption = Annotated[bool, typer.Option("--runs", help="list the runs and do n
 CalibrateOption = Annotated[
     bool, typer.Option("--calibrate", help="hold no answer back, and fit on the results what a confidence is worth")
 ]
+ArmsOption = Annotated[
+    bool, typer.Option("--arms", help="judge the base model and an adapter, with and without passages, on a dataset")
+]
+DatasetOption = Annotated[str | None, typer.Option(metavar="ID", help="with --arms: the dataset; default: the newest")]
+AdapterOption = Annotated[str | None, typer.Option(metavar="ID", help="with --arms: the adapter; default: none")]
+MostOption = Annotated[int | None, typer.Option("--max-questions", min=1, help="with --arms: ask so many at most")]
 CompareOption = Annotated[
     tuple[str, str] | None, typer.Option(metavar="A B", help="compare run B with run A and do nothing else")
 ]
@@ -46,15 +53,21 @@ def evaluate(
     calibrate: CalibrateOption = False,
     runs: RunsOption = False,
     compare: CompareOption = None,
+    arms: ArmsOption = False,
+    dataset: DatasetOption = None,
+    adapter: AdapterOption = None,
+    max_questions: MostOption = None,
 ) -> None:
     """Ask questions whose answers are known, and measure retrieval, answers and silence.
 
     Example: expertloop evaluate questions.jsonl --generator none --report report
     """
-    if (questions is not None) + runs + (compare is not None) != 1:
-        raise typer.BadParameter("give a file of QUESTIONS, or --runs, or --compare A B")
+    if (questions is not None) + runs + (compare is not None) + arms != 1:
+        raise typer.BadParameter("give a file of QUESTIONS, or --arms, or --runs, or --compare A B")
     app = application(_choose_settings(generator, calibrate=calibrate))
-    if runs:
+    if arms:
+        evaluate_arms(app, ArmsOptions(dataset, adapter, max_questions, report), as_json=as_json)
+    elif runs:
         _list_runs(app, as_json=as_json)
     elif compare is not None:
         _compare_runs(app, *compare, as_json=as_json)

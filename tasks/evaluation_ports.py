@@ -8,7 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evaluation_models import EvaluationRun, JudgedAnswer
+from tasks.arm_models import ArmAnswer, StoredReport
+from tasks.curation_models import FrozenPassage
+from tasks.evaluation_models import EvaluationRun, JudgedAnswer, Share
 from tasks.models import (
     Calibration,
 )
@@ -65,3 +67,36 @@ class Plotter(Protocol):
             right: [n] whether they are right.
             max_error: The wished share of wrong answers, 0 to 1.
         """
+
+    def draw_intervals(self, title: str, label: str, values: Mapping[str, tuple[float, float, float]]) -> bytes:
+        """A PNG with a bar and its interval a name, the first on top; each is (value, low, high), 0 to 1."""
+
+
+class ArmStore(Protocol):
+    """The database's memory of what models said in the arms, and of the reports; writing twice equals writing once."""
+
+    def read_answers(self, tenant: str, answer_keys: Sequence[str]) -> dict[str, ArmAnswer]:
+        """Those of the keys that there are, by key."""
+
+    def write_answers(self, tenant: str, answers: Sequence[ArmAnswer]) -> None:
+        """Keep answers, in one commit."""
+
+    def write_report(self, tenant: str, stored: StoredReport) -> None:
+        """Keep the report of a dataset, adapter and champion, replacing an earlier one."""
+
+    def find_report(self, tenant: str) -> StoredReport | None:
+        """The newest report that has an adapter."""
+
+
+class ClaimChecker(Protocol):
+    """Tells which claims of a text the passages carry; `tasks.answering` knows how."""
+
+    def count_supported(self, text: str, passages: Sequence[FrozenPassage], *, language: str) -> Share:
+        """Claims that the passages carry, over all claims."""
+
+
+class LikelihoodScorer(Protocol):
+    """A model that tells how surprised it is by a text."""
+
+    def score(self, texts: Sequence[str]) -> list[tuple[float, int]]:
+        """Of each text the negative log-likelihood of all its tokens but the first, in nats, and their number."""

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     answer_passages: int = Field(default=3, ge=1, le=20, description="chunks shown to the generator")
     answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
 
+    scope: str = Field(default="everyone", description="whose champion answers here: everyone, or one group")
+    artifacts_url: str | None = Field(default=None, description="fsspec URL for adapters; default: in home")
+
     max_error: float = Field(default=0.1, gt=0, le=1, description="wished share of wrong answers; 1: never hold back")
     hold_suspicious: bool = Field(default=True, description="leave out passages that give orders to a machine")
     answer_outdated: bool = Field(default=True, description="answer, marked, from documents that cannot be read anew")
@@ -90,6 +93,21 @@ class Settings(BaseSettings):
     test_share: float = Field(default=0.25, ge=0, lt=1, description="of the documents: never trained on, for tests")
     validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the documents: watched while training")
     distractor_passages: int = Field(default=3, ge=0, description="frozen in datasets behind those that are shown")
+
+    glossary: Path | None = Field(default=None, description="the company's own words, a YAML file")
+    gate_questions: int = Field(default=80, ge=1, description="fewer test questions decide nothing")
+    gate_slices: str = Field(default="language,document_type,origin", description="parts that must not get worse")
+    gate_slice_questions: int = Field(default=10, ge=1, description="smaller parts are not looked at")
+    gate_tolerance: float = Field(default=0.1, ge=0, le=1, description="largest loss of silence and citations")
+    gate_forgetting: float = Field(default=0.05, ge=0, le=1, description="largest drop on general questions")
+    gate_perplexity: float = Field(default=1.25, ge=1, description="largest growth on general text, times")
+
+    processes: Path = Field(default=Path("data/processes"), description="one folder a business process")
+    outbox_url: str | None = Field(
+        default=None, description="where replies go: a folder, https://…, smtp(s)://…, or a database with ?table="
+    )
+    outbox_key: SecretStr | None = Field(default=None, description="signs webhooks; SMTP's password")
+    outbox_sender: str = Field(default="expertloop@localhost", description="From of replies; its domain names messages")
 
     prune_share: float = Field(default=0.2, ge=0, le=1, description="a listing that shrank by more stops the prune")
     prune_minimum: int = Field(default=5, ge=0, description="... and by more documents than this")
@@ -122,6 +140,11 @@ class Settings(BaseSettings):
     def resolved_index_url(self) -> str:
         """The setting, or the LanceDB folder in home."""
         return self.index_url or f"lancedb://{self.home.absolute() / 'index'}"
+
+    @property
+    def resolved_artifacts_url(self) -> str:
+        """The setting, or a folder in home."""
+        return self.artifacts_url or f"file://{self.home.absolute() / 'artifacts'}"
 
 
 def read_variables() -> Mapping[str, str]:

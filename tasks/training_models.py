@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -225,6 +225,7 @@ class Difference(Noun):
     high: float
     p: float = Field(description="two-sided paired permutation test")
     questions: int
+    documents: int = Field(default=0, description="that the questions are about; few decide nothing")
 
 
 class SliceDifference(Difference):
@@ -258,12 +259,34 @@ class ArmsReport(Noun):
     slices: tuple[SliceDifference, ...] = ()
     forgetting: Forgetting | None = None
 
+    def as_rows(self) -> list[dict[str, Any]]:
+        """A row an arm, for a table."""
+        return [{"arm": name} | self.arms[name].model_dump() for name in ARMS if name in self.arms]
+
 
 class GateDecision(Noun):
     """Whether a candidate replaces the champion, and why, in words and numbers."""
 
     decision: Verdict
     reasons: tuple[str, ...]
+
+
+class RetrainRequest(Noun):
+    """What `flows/retrain.py` is asked to do."""
+
+    scope: str = Field(default=EVERYONE, description="who will be served: everyone, or one group")
+    config: TrainingConfig = TrainingConfig()
+    max_questions: int | None = Field(default=None, ge=1, description="held-out questions an arm; None: all of them")
+    promote: bool = Field(default=True, description="make it the champion when the gate says so")
+
+
+class RetrainResult(Noun):
+    """What came of it."""
+
+    trained: TrainedAdapter
+    report: ArmsReport
+    decision: GateDecision
+    promoted: bool
 
 
 Adapter.model_rebuild()

@@ -43,6 +43,8 @@ class ImportOptions(NamedTuple):
     mapping: Mapping[str, str]
     origin: Origin = Origin.IMPORT
     action: str = "import"
+    detail: str = ""
+    """Where they come from, for their history."""
     embedded_rows: int = 5_000
     """Most rows compared by meaning, too; letters alone compare the rest until the snapshot."""
 
@@ -107,7 +109,9 @@ class Importer:
             evidence += [found] if found else []
         author = draft.author or self._options.author
         tenant = self._desk.tenant
-        entry = HistoryEntry(at=self._options.now, author=self._options.author, action=self._options.action)
+        entry = HistoryEntry(
+            at=self._options.now, author=self._options.author, action=self._options.action, detail=self._options.detail
+        )
         return Pair(
             pair_id=derive_pair_id(tenant, draft.question, draft.answer),
             tenant=tenant,

@@ -13,9 +13,13 @@ from tasks.curation_models import Correction, Origin
 AUTHOR = "feedback"
 
 
-def collect_corrections(desk: Desk, corrections: Iterable[Correction], *, now: datetime) -> int:
-    """Take corrections as candidates; those taken before change nothing. Returns how many are new."""
-    options = ImportOptions(AUTHOR, now, {}, Origin.CORRECTION, "correct")
+def collect_corrections(desk: Desk, corrections: Iterable[Correction], *, now: datetime, detail: str = "") -> int:
+    """Take corrections as candidates; those taken before change nothing. Returns how many are new.
+
+    Args:
+        detail: Where they come from, such as "case 4711", for the history of the pairs.
+    """
+    options = ImportOptions(AUTHOR, now, {}, Origin.CORRECTION, "correct", detail)
     importer = Importer(desk, options)
     imported, page = 0, []
     for number, correction in enumerate(corrections, start=1):

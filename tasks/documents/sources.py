@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks.documents.yaml_lines import LinedYaml, Place, YamlFault, read_yaml
 from tasks.errors import ConfigurationError
 from tasks.source_models import (
     FilesConfig,
@@ -31,6 +30,7 @@ from tasks.source_models import (
     hide_secrets,
     protect_references,
 )
+from tasks.yaml_lines import LinedYaml, Place, YamlFault, read_yaml
 
 _KINDS: dict[str, type[SourceConfig]] = {
     "files": FilesConfig,

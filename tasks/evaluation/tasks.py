@@ -6,21 +6,33 @@ add a start of seconds and no safety.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tasks.arm_models import Advice, ArmResult, StoredReport
+from tasks.curation_models import Example
 from tasks.errors import ConfigurationError
+from tasks.evaluation import gate
+from tasks.evaluation.advise import advise_company
+from tasks.evaluation.arm_scores import score_arm
+from tasks.evaluation.arms import ArmOptions, ask_prompts, list_shown, plan_prompts, read_answers, sample_examples
+from tasks.evaluation.arms_report import Judged as JudgedArms
+from tasks.evaluation.arms_report import report_arms
+from tasks.evaluation.bootstrap import RESAMPLES
 from tasks.evaluation.calibrate import Fit, Judged, fit_calibration
+from tasks.evaluation.forgetting import ForgettingProbe, Probed
 from tasks.evaluation.gold import Library
 from tasks.evaluation.judge import Judge
 from tasks.evaluation.questions import read_question_file
 from tasks.evaluation.run import BATCH, DEPTH, derive_run_id, evaluate_questions, list_unmatched, order_results
 from tasks.evaluation.summary import compare_runs, pair_results, summarise
 from tasks.evaluation_models import EvaluationRun, GoldQuestion, JudgedAnswer
+from tasks.ports import Generator
 from tasks.prompting import PROMPT_VERSION
+from tasks.training_models import ArmName, ArmsReport, Forgetting, GateDecision
 from tasks.wiring import Application
 
 UNRELATED = frozenset({
@@ -29,7 +41,9 @@ UNRELATED = frozenset({
     *("batch_documents", "partition_strategy", "partition_workers", "partition_timeout_seconds", "partition_memory_mb"),
     *("generator", "generator_key", "generator_timeout_seconds", "embedder_key", "embedder_timeout_seconds"),
     *("keep_gaps", "database_timeout_seconds", "index_key", "index_headers", "index_timeout_seconds"),
-    *("test_share", "validation_share", "distractor_passages"),
+    *("test_share", "validation_share", "distractor_passages", "scope", "artifacts_url", "glossary"),
+    *("gate_questions", "gate_slices", "gate_slice_questions", "gate_tolerance", "gate_forgetting", "gate_perplexity"),
+    *("processes", "outbox_url", "outbox_key", "outbox_sender"),
 })  # fmt: skip
 """Settings that decide no answer, or that are part of a run's id by themselves. A setting that is new and not here
 makes another run: asking once too often is better than taking old answers for new ones."""
@@ -86,7 +100,7 @@ class Evaluation:
             **dumped,
             "documents": self._app.catalogue.hash_contents(self._app.settings.tenant),
             "prompt": PROMPT_VERSION,
-            "calibration": self._app.calibration().model_dump(mode="json"),
+            "calibration": self._app.calibration(self._app.generator).model_dump(mode="json"),
             "expertloop": version("expertloop"),
             "principals": sorted(self._request.principals),
             "depth": self._request.depth,
@@ -143,7 +157,7 @@ def calibrate_answers(app: Application, results: Sequence[JudgedAnswer]) -> Fit:
     Raises:
         DatasetRejected: Too few of them are right, or wrong.
     """
-    key = app.calibration_key()
+    key = app.calibration_key(app.generator)
     judged = [
         Judged(one.answer.signals, one.outcome == "right", one.cluster)
         for one in results
@@ -179,3 +193,108 @@ def compare_stored_runs(app: Application, before: EvaluationRun, after: Evaluati
         "questions": shared,
         "metrics": {name: one.model_dump() for name, one in compared.items()},
     }
+
+
+class ArmModels(NamedTuple):
+    """The models that the arms ask, and the ids of what they carry."""
+
+    base: Generator
+    tuned: Generator | None = None
+    champion: Generator | None = None
+    adapter_id: str | None = None
+    champion_id: str | None = None
+
+    def list_arms(self) -> dict[ArmName, tuple[Generator, bool]]:
+        """Each arm's model, and whether it sees passages."""
+        arms: dict[ArmName, tuple[Generator, bool]] = {"base": (self.base, False), "base+rag": (self.base, True)}
+        if self.tuned:
+            arms |= {"tuned": (self.tuned, False), "tuned+rag": (self.tuned, True)}
+        if self.champion:
+            arms["champion+rag"] = (self.champion, True)
+        return arms
+
+
+class ArmsRequest(NamedTuple):
+    """What an evaluation of the arms is asked to do."""
+
+    dataset: str | None = None
+    """An id or its beginning; None: the newest."""
+    max_questions: int | None = None
+    """Of the test questions, and of the probe's; None: all."""
+    resamples: int = RESAMPLES
+    """Of intervals and of the permutation test."""
+    progress: Callable[[str, int, int], object] = lambda *_: None
+    """Told the arm, how many answers there are and how many there will be."""
+
+
+def evaluate_arms(app: Application, models: ArmModels, request: ArmsRequest | None = None) -> ArmsReport:
+    """Ask the held-out questions in every arm, score and compare; goes on where a killed one stopped.
+
+    Raises:
+        ConfigurationError: There is no dataset, it has no test question, or a model tells no likelihood.
+        ArtifactCorrupt: The dataset's files were changed.
+    """
+    request = request or ArmsRequest()
+    dataset = app.find_dataset(request.dataset)
+    examples = sample_examples(app.read_test_examples(dataset), request.max_questions)
+    if not examples:
+        raise ConfigurationError(
+            f"the dataset {dataset.dataset_id} has no test question",
+            advice="approve pairs of more documents, then run: expertloop curate snapshot",
+        )
+    results = {
+        arm: _ask_arm(app, arm, examples, generator, with_passages=with_passages, request=request)
+        for arm, (generator, with_passages) in models.list_arms().items()
+    }
+    forgetting = _probe(app, models, request)
+    judged = JudgedArms(dataset.dataset_id, models.adapter_id, models.champion_id, forgetting)
+    report = report_arms(judged, results, resamples=request.resamples)
+    app.arms.write_report(app.settings.tenant, StoredReport(report=report, decision=decide_promotion(app, report)))
+    return report
+
+
+def decide_promotion(app: Application, report: ArmsReport) -> GateDecision:
+    """Whether the candidate replaces what serves, by the configured limits."""
+    return gate.decide_promotion(report, app.gate_limits())
+
+
+def advise(app: Application) -> Advice:
+    """RAG, fine-tuning or both, for this tenant, as of now."""
+    return advise_company(app.company_facts())
+
+
+def _ask_arm(
+    app: Application,
+    arm: ArmName,
+    examples: Sequence[Example],
+    generator: Generator,
+    *,
+    with_passages: bool,
+    request: ArmsRequest,
+) -> list[ArmResult]:
+    settings, glossary = app.settings, app.read_glossary()
+    options = ArmOptions(settings.tenant, settings.answer_passages, settings.answer_tokens)
+    prompts = plan_prompts(examples, generator, options, with_passages=with_passages)
+    for done in ask_prompts(prompts, generator, app.arms, options):
+        request.progress(arm, done, len(prompts))
+    return [
+        score_arm(
+            example,
+            said,
+            list_shown(example, generator, options) if with_passages else [],
+            claims=app.claim_checker,
+            glossary=glossary,
+        )
+        for example, said in zip(examples, read_answers(prompts, app.arms, options), strict=True)
+    ]
+
+
+def _probe(app: Application, models: ArmModels, request: ArmsRequest) -> Forgetting | None:
+    """What the candidate forgot; None without one."""
+    if models.tuned is None:
+        return None
+    probe = ForgettingProbe(app.arms, app.settings.tenant, max_questions=request.max_questions)
+    for name, generator in (("probe, base", models.base), ("probe, tuned", models.tuned)):
+        for done in probe.ask(generator):
+            request.progress(name, done, len(probe.questions))
+    return probe.compare(*(Probed(one, app.likelihood_of(one)) for one in (models.base, models.tuned)))

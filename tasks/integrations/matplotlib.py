@@ -71,6 +71,20 @@ class MatplotlibPlotter:
         axes.legend(frameon=False)
         return _save(figure)
 
+    def draw_intervals(self, title: str, label: str, values: Mapping[str, tuple[float, float, float]]) -> bytes:
+        """A PNG with a bar and its interval a name, the first on top; each is (value, low, high), 0 to 1."""
+        figure = _open_figure()
+        axes = figure.add_subplot(title=title, xlabel=label)
+        shares = [value for value, _, _ in values.values()]
+        below = [max(0.0, value - low) for value, low, _ in values.values()]
+        above = [max(0.0, high - value) for value, _, high in values.values()]
+        axes.barh(list(values), shares, color=_COLOUR, xerr=[below, above], ecolor=_ERROR_COLOUR, capsize=4)
+        for place, (value, _, high) in enumerate(values.values()):
+            axes.text(max(value, high) + 0.015, place, f"{value:.3f}", va="center", fontsize=8)
+        axes.set_xlim(0, 1.1)
+        axes.invert_yaxis()
+        return _save(figure)
+
 
 def _split(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
     return [step for step, _ in points], [loss for _, loss in points]

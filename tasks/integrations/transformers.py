@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import ConfigurationError
+from tasks.integrations.adaptable_model import AdaptableModel, AdapterFiles
 from tasks.integrations.causal_models import (
     DEFAULT_MODEL,
     find_model,
     fingerprint_model,
-    load_model,
     load_tokenizer,
     read_context_tokens,
 )
@@ -47,6 +49,16 @@ class TransformersGenerator:
         self._name = model
         self._cache = cache
         self._dtype = dtype
+        self._adapter: AdapterFiles | None = None
+
+    def with_adapter(self, adapter: AdapterFiles) -> TransformersGenerator:
+        """The same model with an adapter: the base weights are shared, whichever of the two is asked first."""
+        # What is cached by now is shared by the copy: it must be made first.
+        _ = self._model, self._tokenizer
+        other = copy(self)
+        other.__dict__.pop("identity", None)
+        other._adapter = adapter
+        return other
 
     @cached_property
     def _folder(self) -> Path:
@@ -57,13 +69,20 @@ class TransformersGenerator:
         return load_tokenizer(self._folder)
 
     @cached_property
-    def _model(self) -> Any:
-        return load_model(self._folder, dtype=self._dtype)
+    def _model(self) -> AdaptableModel:
+        return AdaptableModel(self._folder, dtype=self._dtype)
 
     @cached_property
     def identity(self) -> str:
-        """The model's name and a hash over its files' sizes and first bytes."""
-        return f"{Path(self._name).name}@{fingerprint_model(self._folder)}"
+        """The model's name, a hash over its files' sizes and first bytes, and its adapter."""
+        base = f"{Path(self._name).name}@{fingerprint_model(self._folder)}"
+        return f"{base}+{self._adapter.adapter_id}" if self._adapter else base
+
+    @contextmanager
+    def borrow_model(self) -> Iterator[tuple[Any, Any]]:
+        """The model with its adapter, nobody else using it meanwhile, and its tokenizer."""
+        with self._model.activate(self._adapter) as model:
+            yield model, self._tokenizer
 
     @cached_property
     def context_tokens(self) -> int:
@@ -100,17 +119,16 @@ class TransformersGenerator:
 
         width = max(map(len, batch))
         stops = self._stop_ids
-        device = self._model.device
-        ids = torch.tensor([[stops[0]] * (width - len(row)) + row for row in batch], device=device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in batch], device=device)
         best = _BestLogprobs()
         config = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=max_tokens, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
         )
-        with torch.inference_mode():
-            output = self._model.generate(
-                input_ids=ids,
-                attention_mask=mask,
+        with self.borrow_model() as (model, _), torch.inference_mode():
+            padded = [[stops[0]] * (width - len(row)) + row for row in batch]
+            mask = [[0] * (width - len(row)) + [1] * len(row) for row in batch]
+            output = model.generate(
+                input_ids=torch.tensor(padded, device=model.device),
+                attention_mask=torch.tensor(mask, device=model.device),
                 generation_config=config,
                 logits_processor=LogitsProcessorList([best]),
             )
@@ -134,7 +152,8 @@ class TransformersGenerator:
     @cached_property
     def _stop_ids(self) -> list[int]:
         """What ends an answer: the model's own end tokens and the one its chat template writes after an answer."""
-        own = self._model.generation_config.eos_token_id
+        with self.borrow_model() as (model, _):
+            own = model.generation_config.eos_token_id
         stops = [own] if isinstance(own, int) else list(own or [])
         stops.append(self._tokenizer.eos_token_id)
         stops.append(find_turn_end(self._tokenizer))

@@ -1,19 +1,22 @@
 """The composition root: settings in, concrete integrations out, each built once a process and only when asked for.
 
-One class a room: stores, documents, spaces, answering, curation each stand on those before; serving and training on
-them, erasure on training.
+One class a room: stores, documents, spaces, models, answering, curation, each standing on those before it; training,
+registry, arms, cases, erasure and serving on all of them.
 """
 
 from __future__ import annotations
 
 from tasks.settings import Settings
+from tasks.wiring.arms import Arms
+from tasks.wiring.cases import Cases
 from tasks.wiring.erasure import Erasure
+from tasks.wiring.registry import Registry
 from tasks.wiring.serving import Serving
 
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Erasure, Serving):
+class Application(Erasure, Registry, Arms, Cases, Serving):
     """Everything that is wired, lazily."""
 
 

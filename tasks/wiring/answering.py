@@ -18,11 +18,11 @@ from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.models import Answer, Calibration, CalibrationKey, Hit, Pipeline, Question
 from tasks.ports import Generator, Reranker, Searcher
 from tasks.retrieval.search import HybridSearcher
-from tasks.wiring.spaces import Spaces
+from tasks.wiring.models import Models
 
 
-class Answering(Spaces):
-    """Search, generator, answers, evaluations."""
+class Answering(Models):
+    """Search, answers, evaluations."""
 
     @cached_property
     def searcher(self) -> Searcher:
@@ -39,20 +39,6 @@ class Answering(Spaces):
         return CrossEncoderReranker(self.settings.reranker)
 
     @cached_property
-    def generator(self) -> Generator | None:
-        """The configured model; None when answers are to be quotations only."""
-        settings = self.settings
-        if settings.generator == "none":
-            return None
-        if settings.generator != "openai":
-            from tasks.integrations.transformers import TransformersGenerator
-
-            return TransformersGenerator(settings.generator, cache=settings.cache)
-        from tasks.integrations.openai import OpenAIGenerator
-
-        return OpenAIGenerator(settings)
-
-    @cached_property
     def answers(self) -> DatabaseAnswers:
         """Questions and answers by id."""
         return DatabaseAnswers(self.database)
@@ -67,17 +53,17 @@ class Answering(Spaces):
         """What signals are worth, by collection and generator."""
         return DatabaseCalibrations(self.database)
 
-    def calibration_key(self) -> CalibrationKey:
-        """What a calibration of the serving collection and the configured generator is kept under."""
+    def calibration_key(self, generator: Generator | None) -> CalibrationKey:
+        """What a calibration of the serving collection and a generator is kept under."""
         pipeline = self.serving_pipeline()
         return CalibrationKey(
             collection=pipeline.collection.name if pipeline else "none",
-            generator=self.generator.identity if self.generator else "none",
+            generator=generator.identity if generator else "none",
         )
 
-    def calibration(self) -> Calibration:
+    def calibration(self, generator: Generator | None) -> Calibration:
         """The one fitted on this collection with this generator, else the shipped one, which says so by its name."""
-        return self.calibrations.read_calibration(self.calibration_key()) or read_shipped()
+        return self.calibrations.read_calibration(self.calibration_key(generator)) or read_shipped()
 
     def answer_questions(
         self,
@@ -95,13 +81,15 @@ class Answering(Spaces):
             max_error: Instead of the setting; 1 holds no answer back.
         """
         settings, pipeline = self.settings, self.serving_pipeline()
+        # Asked once: all of these are answered by the model that serves now, and name it.
+        generator = self.generator
         answers = answer_questions(
             questions,
             searcher=TrustedFirst(searcher or self.searcher, list_believed=self.passages.list_believed_sources),
             reader=self.passages,
-            generator=self.generator if generate else None,
+            generator=generator if generate else None,
             embedder=self.asking_embedder(pipeline.embedder_spec) if pipeline else None,
-            calibration=self.calibration(),
+            calibration=self.calibration(generator),
             options=AnswerOptions(
                 passages=settings.answer_passages,
                 max_tokens=settings.answer_tokens,

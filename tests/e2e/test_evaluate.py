@@ -172,3 +172,14 @@ def test_another_document_makes_another_run(company: CommandLine, tmp_path: Path
     second = company.run("evaluate", "questions.jsonl", "--json").record
     assert second["run_id"] != first["run_id"]
     assert second["resumed"] == 0
+
+
+def test_arms_need_a_dataset_and_advice_says_that_evidence_is_missing(company: CommandLine) -> None:
+    done = company.run("evaluate", "--arms", "--json")
+    assert (done.code, done.out, len(done.said)) == (1, "", 2), done.errors
+    assert "expertloop curate snapshot" in done.said[1]
+    advice = company.run("advise", "--json")
+    assert advice.code == 0, advice.errors
+    assert advice.record["recommendation"] == "not-enough-evidence"
+    assert f"0 of {len(FILES)} documents (0%) changed" in " ".join(advice.record["sentences"])
+    assert company.run("evaluate", "questions.jsonl", "--arms").code == 2

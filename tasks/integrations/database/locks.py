@@ -6,6 +6,8 @@ PostgreSQL at READ COMMITTED lets two transactions each read what the other is a
 - collections: who moves live versions from one collection to another (exclusively) and who writes versions that must
   be live in the collection that serves (shared: sources do not wait for each other).
 - gaps: counting up a question.
+- champions: who serves; a move stands on the move before it.
+- cases: numbering cases in the order in which they come.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from sqlalchemy.engine import Connection
 
 
 def lock_name(
-    connection: Connection, name: Literal["migrations", "collections", "gaps"], *, shared: bool = False
+    connection: Connection,
+    name: Literal["migrations", "collections", "gaps", "champions", "cases"],
+    *,
+    shared: bool = False,
 ) -> None:
     """Wait for the lock; statements after this one see what its former holder committed."""
     if connection.dialect.name == "postgresql":

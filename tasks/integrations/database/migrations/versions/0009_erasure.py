@@ -7,8 +7,8 @@ from alembic import op
 
 from tasks.integrations.database.schema import StoredText, UtcDateTime
 
-revision = "0008"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,28 @@
+"""Every few minutes, or on an event: take in cases, work through them, deliver what they lead to."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from tasks.case_models import DeliveryReport
+from tasks.cases.tasks import empty_outbox, handle_waiting_cases, receive_cases
+
+
+@flow(name="handle-cases", flow_run_name="handle-cases-{process}", persist_result=False)
+def handle_cases(process: str = "tickets", places: list[str] | None = None) -> DeliveryReport:
+    """Work through a process's cases.
+
+    Args:
+        process: A folder below EXPERTLOOP_PROCESSES.
+        places: Folders of mails, files, or tables (sqlite:///…?table=…) to take cases from; none: those that wait.
+
+    Returns:
+        What the outbox did.
+    """
+    received = sum(receive_cases(process, place) for place in places or [])
+    handled = handle_waiting_cases(process)
+    report = empty_outbox()
+    row = {"process": process, "received": received, "handled": handled, **report.model_dump()}
+    create_table_artifact(key="cases", table=[row], description=process)
+    return report

@@ -1,0 +1,39 @@
+"""When enough pairs are approved: freeze them, train, measure, decide; a rejected candidate is a successful run."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from tasks.evaluation.arms_tasks import decide_promotion, evaluate_arms
+
+from tasks.curation.tasks import refresh_pairs, snapshot_pairs
+from tasks.registry.tasks import promote_adapter, register_adapter
+from tasks.training.tasks import plan_training, train_adapter
+from tasks.training_models import RetrainRequest, RetrainResult
+
+
+@flow(name="retrain", persist_result=False)
+def retrain(request: RetrainRequest) -> RetrainResult:
+    """Make a candidate of the approved pairs, and let it replace the champion if it measurably answers better.
+
+    Every step finds what it did before: the same pairs twice are one dataset, one adapter, one training.
+
+    Args:
+        request: For whom, how, and how much of it.
+
+    Returns:
+        What was measured and decided.
+    """
+    refresh_pairs()
+    dataset_id = snapshot_pairs(request.scope)
+    plan = plan_training(dataset_id, request.config)
+    create_markdown_artifact(key="training-plan", markdown=plan.as_markdown(), description=dataset_id)
+    trained = train_adapter(dataset_id, request.config)
+    report = evaluate_arms(dataset_id, trained, max_questions=request.max_questions)
+    decision = decide_promotion(report)
+    register_adapter(trained, request.scope, report, decision)
+    create_table_artifact(key="arms", table=report.as_rows(), description=f"{trained.adapter_id}: {decision.decision}")
+    promoted = request.promote and decision.decision == "promote"
+    if promoted:
+        promote_adapter(trained.adapter_id, request.scope)
+    return RetrainResult(trained=trained, report=report, decision=decision, promoted=promoted)

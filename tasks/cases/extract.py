@@ -1,0 +1,94 @@
+"""Fields of the company's model out of a text: by patterns here, and by a model behind a port where there is one.
+
+What a model says counts only where the text says it, too: a form that is filled with inventions decides about money.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tasks.case_models import Case
+from tasks.cases.process import FieldSpec, Process
+from tasks.cases_ports import FieldReader
+
+_READ_CHARACTERS = 20_000
+_CURRENCY = r"(?:€|\$|£|eur(?:os?)?|usd|us dollars?|dollars?|gbp|pounds|chf|franken)"
+_NUMBER = r"\d{1,3}(?:[., '’]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?"
+_MONEY = re.compile(rf"(?i:{_CURRENCY}\s?({_NUMBER})|({_NUMBER})\s?{_CURRENCY})(?!\w)")
+
+
+def extract_fields(process: Process, cases: Sequence[Case], reader: FieldReader | None = None) -> list[dict[str, Any]]:
+    """The model's fields of each case, as JSON; every field is there, with its default where the text says nothing."""
+    texts = [f"{case.subject}\n{case.body}"[:_READ_CHARACTERS] for case in cases]
+    read = reader.read_fields(texts, process.model.model_json_schema()) if reader and texts else [{} for _ in texts]
+    return [
+        _fill(process.model, _keep_said(more, text) | find_fields(process.file.fields, text))
+        for text, more in zip(texts, read, strict=True)
+    ]
+
+
+def find_fields(specs: Mapping[str, FieldSpec], text: str) -> dict[str, Any]:
+    """What the patterns find, by field."""
+    found: dict[str, Any] = {}
+    for name, spec in specs.items():
+        value = find_largest_sum(text) if spec.kind == "money" else _find_first(spec.patterns, text)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def find_largest_sum(text: str) -> float | None:
+    """The largest sum of money that a text names, whatever its currency."""
+    sums = [read_number(match[1] or match[2]) for match in _MONEY.finditer(text)]
+    return max(sums, default=None)
+
+
+def read_number(text: str) -> float:
+    """A number as people write it: 1,234.50 and 1.234,50 and 1 234.5.
+
+    A single mark before exactly three digits groups thousands, as in prices.
+    """
+    plain = re.sub(r"[ '’]", "", text)
+    last = max(plain.rfind("."), plain.rfind(","))
+    decimals = plain[last + 1 :] if last >= 0 else ""
+    if 0 < len(decimals) <= 2:
+        return float(re.sub(r"[.,]", "", plain[:last]) + "." + decimals)
+    return float(re.sub(r"[.,]", "", plain))
+
+
+def _find_first(patterns: Sequence[str], text: str) -> str | None:
+    for pattern in patterns:
+        if match := re.search(pattern, text, re.IGNORECASE if pattern.islower() else 0):
+            return " ".join(match[1].split())
+    return None
+
+
+def _keep_said(values: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Only what stands in the text, whatever its case."""
+    plain = " ".join(text.casefold().split())
+    return {name: value for name, value in values.items() if value is not None and _is_said(value, plain)}
+
+
+def _is_said(value: Any, plain: str) -> bool:
+    if isinstance(value, bool):
+        return False  # no text says "true"
+    if isinstance(value, int | float):
+        return any(read_number(one) == float(value) for one in re.findall(_NUMBER, plain))
+    return " ".join(str(value).casefold().split()) in plain
+
+
+def _fill(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A valid instance as JSON: a value that the model refuses is left out, and so is what a default can stand for."""
+    kept = {name: value for name, value in values.items() if name in model.model_fields}
+    while True:
+        try:
+            return model.model_validate(kept).model_dump(mode="json")
+        except ValidationError as error:
+            refused = {str(one["loc"][0]) for one in error.errors() if one["loc"]} & set(kept)
+            if not refused:  # a required field that the text does not say
+                return {name: kept.get(name) for name in model.model_fields}
+            kept = {name: value for name, value in kept.items() if name not in refused}

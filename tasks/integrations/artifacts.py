@@ -1,0 +1,103 @@
+"""The `ArtifactStore` port on any fsspec URL: a folder an adapter, with a manifest that is written last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import ArtifactCorrupt, BackendUnavailable
+
+MANIFEST = "manifest.json"
+
+
+class Artifacts:
+    """Folders below one URL.
+
+    Args:
+        url: For example `file:///srv/artifacts`, `s3://bucket/artifacts`.
+        cache: Where files of remote stores are copied to before they are loaded.
+    """
+
+    def __init__(self, url: str, *, cache: Path) -> None:
+        self._url = url.rstrip("/")
+        self._cache = cache
+
+    def put(self, name: str, files: Sequence[Path], texts: dict[str, str]) -> tuple[str, dict[str, str]]:
+        """Write files and texts into a folder, its manifest last; returns its URL and the sha256 of each."""
+        url = f"{self._url}/{name}"
+        contents = {file.name: file.read_bytes() for file in files} | {
+            key: text.encode() for key, text in texts.items()
+        }
+        hashes = {key: hashlib.sha256(content).hexdigest() for key, content in sorted(contents.items())}
+        manifest = json.dumps({"files": hashes}, indent=2).encode()
+        with _translated(url):
+            system, folder = _open(url)
+            system.makedirs(folder, exist_ok=True)
+            for key, content in contents.items():
+                _write(system, f"{folder}/{key}", content)
+            _write(system, f"{folder}/{MANIFEST}", manifest)
+        return url, hashes
+
+    def fetch(self, url: str, files: dict[str, str]) -> Path:
+        """A local folder with exactly these files, their hashes compared."""
+        with _translated(url):
+            system, folder = _open(url)
+            local = Path(folder) if "file" in system.protocol else self._copy(system, folder, url, files)
+        for name, told in files.items():
+            if not (local / name).is_file() or _hash_file(local / name) != told:
+                raise ArtifactCorrupt(
+                    f"{name} of the adapter in {url} is missing or was changed",
+                    advice="register it again from the machine that trained it: expertloop train",
+                )
+        return local
+
+    def _copy(self, system: Any, folder: str, url: str, files: dict[str, str]) -> Path:
+        local = self._cache / "adapters" / hashlib.sha256(url.encode()).hexdigest()[:32]
+        local.mkdir(parents=True, exist_ok=True)
+        for name, told in files.items():
+            if not (local / name).is_file() or _hash_file(local / name) != told:
+                scratch = local / f".{name}"
+                system.get_file(f"{folder}/{name}", str(scratch))
+                scratch.rename(local / name)
+        return local
+
+
+def _open(url: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    system, folder = url_to_fs(url)
+    return system, str(folder)
+
+
+def _write(system: Any, path: str, content: bytes) -> None:
+    """A file is whole or not there: on a local disk by renaming, elsewhere stores see to it."""
+    if "file" in system.protocol:
+        scratch = Path(f"{path}.writing")
+        scratch.write_bytes(content)
+        scratch.rename(path)
+    else:
+        system.pipe_file(path, content)
+
+
+def _hash_file(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArtifactCorrupt(
+            f"files of {url} are missing", advice="register the adapter again from the machine that trained it"
+        ) from error
+    except (OSError, ImportError, ValueError) as error:
+        raise BackendUnavailable(
+            f"the artifacts in {url} cannot be reached: {error}",
+            advice="check EXPERTLOOP_ARTIFACTS_URL, its credentials and its disk, then run it again",
+        ) from error

@@ -1,0 +1,60 @@
+"""The `LikelihoodScorer` port on a causal language model of transformers: perplexity on plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, runtime_checkable
+
+from tasks.integrations.chat_tokens import encode_text
+
+_CONTEXT_TOKENS = 1024
+
+
+class TransformersLikelihood:
+    """Scores texts one by one, each cut at 1,024 tokens.
+
+    Args:
+        model: In evaluation mode.
+        tokenizer: The model's.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+
+    def score(self, texts: Sequence[str]) -> list[tuple[float, int]]:
+        """Of each text the negative log-likelihood of all its tokens but the first, in nats, and their number."""
+        return [self._score_text(text) for text in texts]
+
+    def _score_text(self, text: str) -> tuple[float, int]:
+        import torch
+
+        ids = encode_text(self._tokenizer, text)[:_CONTEXT_TOKENS]
+        if len(ids) < 2:
+            return 0.0, 0
+        tokens = torch.tensor([ids], device=self._model.device)
+        with torch.inference_mode():
+            logits = self._model(input_ids=tokens, use_cache=False).logits[0, :-1].float()
+            loss = torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="sum")
+        return float(loss), len(ids) - 1
+
+
+@runtime_checkable
+class ModelHolder(Protocol):
+    """A generator that lends its model: weights are loaded once for answers and for likelihoods."""
+
+    def borrow_model(self) -> AbstractContextManager[tuple[Any, Any]]:
+        """The model, with the right adapter and nobody else using it, and its tokenizer."""
+
+
+class HeldLikelihood:
+    """The `LikelihoodScorer` port over a generator that lends its model."""
+
+    def __init__(self, holder: ModelHolder) -> None:
+        self._holder = holder
+
+    def score(self, texts: Sequence[str]) -> list[tuple[float, int]]:
+        """Of each text the negative log-likelihood of all its tokens but the first, in nats, and their number."""
+        with self._holder.borrow_model() as (model, tokenizer):
+            return TransformersLikelihood(model, tokenizer).score(texts)

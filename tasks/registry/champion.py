@@ -1,0 +1,61 @@
+"""Who serves: promoted by one commit, rolled back by one commit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tasks.errors import ConfigurationError
+from tasks.registry_ports import AdapterStore, ChampionChange, ChampionStore, Move
+from tasks.training_models import Adapter, AdapterState
+
+
+def promote_adapter(
+    adapter: Adapter,
+    *,
+    champions: ChampionStore,
+    store: AdapterStore,
+    author: str,
+    now: datetime,
+    override: str = "",
+) -> ChampionChange | None:
+    """Make an adapter the champion of its tenant and scope; None when it is already.
+
+    Args:
+        adapter: Registered.
+        override: Why an adapter that the gate did not promote is to serve all the same; kept in the history.
+
+    Raises:
+        ConfigurationError: It is marked, or the gate did not say "promote" and there is no reason to override it.
+    """
+    if adapter.state is AdapterState.MARKED:
+        raise ConfigurationError(
+            f"adapter {adapter.adapter_id} is marked: {adapter.reason}", advice="train again without what was erased"
+        )
+    allowed = adapter.state is AdapterState.PROMOTED or (adapter.decision and adapter.decision.decision == "promote")
+    if not allowed and not override:
+        said = adapter.decision.decision if adapter.decision else "nothing yet"
+        raise ConfigurationError(
+            f"the gate said {said} about adapter {adapter.adapter_id}",
+            advice="see `expertloop adapters`; to let it serve all the same, say why: --override REASON",
+        )
+    move = Move(tenant=adapter.tenant, scope=adapter.scope, action="promote", author=author, reason=override, at=now)
+    change = champions.promote(adapter.adapter_id, move)
+    store.set_state(adapter.adapter_id, AdapterState.PROMOTED, override)
+    return change
+
+
+def roll_back(
+    tenant: str, scope: str, *, champions: ChampionStore, author: str, reason: str, now: datetime
+) -> ChampionChange:
+    """Let the champion before this one serve again; before the first one, the base model alone.
+
+    Raises:
+        ConfigurationError: There is no champion to go back from.
+    """
+    move = Move(tenant=tenant, scope=scope, action="rollback", author=author, reason=reason, at=now)
+    change = champions.roll_back(move)
+    if change is None:
+        raise ConfigurationError(
+            f"no champion serves {scope}, so there is nothing to go back to", advice="see: expertloop champion"
+        )
+    return change

@@ -1,0 +1,93 @@
+"""What business processes need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tasks.case_models import Case
+from tasks.cases.collect import Collector
+from tasks.cases.handle import CaseHandler, CasePorts
+from tasks.cases.process import Process, load_process
+from tasks.cases_ports import Deliverer, FieldReader
+from tasks.errors import ConfigurationError
+from tasks.integrations.database.cases import DatabaseCases, DatabaseOutbox
+from tasks.wiring.curation import Curation
+
+
+class Cases(Curation):
+    """Cases, their processes, the way out."""
+
+    @cached_property
+    def cases(self) -> DatabaseCases:
+        """Cases and their outcomes."""
+        return DatabaseCases(self.database)
+
+    @cached_property
+    def outbox(self) -> DatabaseOutbox:
+        """Messages that still have to leave."""
+        return DatabaseOutbox(self.database)
+
+    def load_process(self, name: str) -> Process:
+        """A process by its name, checked."""
+        return load_process(self.settings.processes / name)
+
+    def open_handler(self, process: Process) -> CaseHandler:
+        """Who works through a process's cases."""
+        ports = CasePorts(
+            answer=self.answer_questions,
+            embedder=self.likeness_embedder(),
+            store=self.cases,
+            fields=self.field_reader,
+        )
+        return CaseHandler(process, ports)
+
+    def open_collector(self, process: Process) -> Collector:
+        """Who reads cases of files and payloads."""
+        return Collector(self.settings.tenant, process)
+
+    def read_cases(self, process: Process, place: str) -> Iterator[Case]:
+        """Cases of a folder, a file, or a table (an URL with `?table=`), streamed."""
+        collector = self.open_collector(process)
+        if "://" not in place:
+            return collector.read_path(Path(place))
+        from tasks.integrations.case_tables import read_table
+
+        return collector.read_rows(read_table(place), "the table")
+
+    @cached_property
+    def field_reader(self) -> FieldReader | None:
+        """A model behind an endpoint that keeps to a JSON schema; packaged models are too small to fill forms."""
+        if self.settings.generator != "openai":
+            return None
+        from tasks.integrations.openai_fields import OpenAIFieldReader
+
+        return OpenAIFieldReader(self.settings)
+
+    @cached_property
+    def deliverer(self) -> Deliverer:
+        """The way out that EXPERTLOOP_OUTBOX_URL names; a folder in home without it."""
+        from tasks.integrations.outbox_mail import FolderOutbox, SmtpOutbox
+
+        settings = self.settings
+        url = settings.outbox_url or str(settings.home / "outbox")
+        key = settings.outbox_key.get_secret_value() if settings.outbox_key else None
+        scheme = urlsplit(url).scheme
+        if scheme in ("", "file"):
+            return FolderOutbox(Path(urlsplit(url).path if scheme else url), settings.outbox_sender)
+        if scheme in ("smtp", "smtps"):
+            return SmtpOutbox(urlsplit(url), settings.outbox_sender, key)
+        if scheme in ("http", "https"):
+            from tasks.integrations.outbox_webhook import WebhookOutbox
+
+            return WebhookOutbox(url, key)
+        if scheme.partition("+")[0] in ("sqlite", "postgresql"):
+            from tasks.integrations.outbox_table import TableOutbox
+
+            return TableOutbox(url)
+        raise ConfigurationError(
+            f"EXPERTLOOP_OUTBOX_URL has the unknown scheme {scheme!r}",
+            advice="write a folder, https://…, smtp://…, sqlite:///…?table=… or postgresql+psycopg://…?table=…",
+        )

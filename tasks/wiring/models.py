@@ -1,0 +1,136 @@
+"""Which model answers: the configured one, with the adapter that is the champion at that moment."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tasks.errors import ConfigurationError
+from tasks.integrations.artifacts import Artifacts
+from tasks.integrations.database.registry import DatabaseAdapters, DatabaseChampions, DatabaseLineage
+from tasks.ports import Generator
+from tasks.settings import Settings
+from tasks.training_models import Adapter
+from tasks.wiring.spaces import Spaces
+
+if TYPE_CHECKING:  # torch is a matter of seconds, and quotations need none
+    from tasks.integrations.transformers import TransformersGenerator
+
+logger = logging.getLogger(__name__)
+
+ELSEWHERE = ("none", "openai")
+"""Generators that are no model of this process."""
+
+
+class Models(Spaces):
+    """Base models, adapters, champions."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._models: dict[str, TransformersGenerator] = {}
+        self._adapted: tuple[str, Generator] | None = None
+
+    @cached_property
+    def adapters(self) -> DatabaseAdapters:
+        """Registered adapters."""
+        return DatabaseAdapters(self.database)
+
+    @cached_property
+    def champions(self) -> DatabaseChampions:
+        """Who serves."""
+        return DatabaseChampions(self.database)
+
+    @cached_property
+    def lineage(self) -> DatabaseLineage:
+        """What came of what."""
+        return DatabaseLineage(self.database)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Adapters' files."""
+        return Artifacts(self.settings.resolved_artifacts_url, cache=self.settings.cache)
+
+    @property
+    def generator(self) -> Generator | None:
+        """The model that answers now; None when answers are to be quotations only.
+
+        With a local model the champion of EXPERTLOOP_SCOPE is looked up each time, one short query: a promotion is
+        effective with the next batch of questions, and what was begun ends with the adapter it began with.
+        """
+        name = self.settings.generator
+        if name == "none":
+            return None
+        if name == "openai":
+            return self._endpoint
+        champion = self.champions.read_champion(self.settings.tenant, self.settings.scope)
+        if champion is None:
+            return self.local_model(name)
+        if self._adapted is None or self._adapted[0] != champion:
+            self._adapted = champion, self._open_champion(champion, name)
+        return self._adapted[1]
+
+    def _open_champion(self, adapter_id: str, model: str) -> Generator:
+        """Loaded when first asked; one that was made for another model than the configured one does not serve."""
+        adapter = self.adapters.find_adapter(self.settings.tenant, adapter_id)
+        if adapter.base_model != model:
+            logger.warning(
+                "champion unused adapter=%s made_for=%s configured=%s", adapter_id, adapter.base_model, model
+            )
+            return self.local_model(model)
+        return self.adapt(adapter)
+
+    @cached_property
+    def _endpoint(self) -> Generator:
+        from tasks.integrations.openai import OpenAIGenerator
+
+        return OpenAIGenerator(self.settings)
+
+    def local_model(self, name: str) -> TransformersGenerator:
+        """A base model in this process; its weights are loaded once.
+
+        Args:
+            name: "smollm2", a folder or a hub id.
+        """
+        if name not in self._models:
+            from tasks.integrations.transformers import TransformersGenerator
+
+            self._models[name] = TransformersGenerator(name, cache=self.settings.cache)
+        return self._models[name]
+
+    def base_generator(self, model: str | None = None) -> TransformersGenerator:
+        """A model without an adapter.
+
+        Args:
+            model: "smollm2", a folder or a hub id; the configured generator without one.
+
+        Raises:
+            ConfigurationError: The configured generator is no model of this process, so it has no base to compare.
+        """
+        name = model or self.settings.generator
+        if name in ELSEWHERE:
+            raise ConfigurationError(
+                f"EXPERTLOOP_GENERATOR is {name!r}: a model in this process is needed",
+                advice="set EXPERTLOOP_GENERATOR to smollm2, a folder or a hub id",
+            )
+        return self.local_model(name)
+
+    def generator_for(self, name: str) -> Generator:
+        """A registered adapter on its base model, the files' hashes compared.
+
+        Args:
+            name: Its id, or the unique beginning of it.
+
+        Raises:
+            ConfigurationError: There is no such adapter, or it was made for another base model or prompt.
+            ArtifactCorrupt: Its files are not what was registered.
+        """
+        return self.adapt(self.adapters.find_adapter(self.settings.tenant, name))
+
+    def adapt(self, adapter: Adapter) -> Generator:
+        """An adapter on its base model."""
+        from tasks.integrations.adaptable_model import AdapterFiles
+
+        folder = self.artifacts.fetch(adapter.url, adapter.files)
+        files = AdapterFiles(adapter.adapter_id, folder, adapter.base_hash, adapter.prompt_version)
+        return self.local_model(adapter.base_model).with_adapter(files)
