@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,8 +21,10 @@ from tasks.models import derive_id
 from tasks.registry.erase import erase_subject
 from tasks.registry.narrow import mark_narrowed
 from tasks.registry.trained import TrainedFolders
+from tasks.registry_ports import ChampionChange, Move
 from tasks.retrieval.erase import IndexedTexts
 from tasks.training.train import DatasetContent
+from tasks.training_models import AdapterState
 from tasks.wiring.curation import Refreshed
 from tasks.wiring.training import Training
 
@@ -76,7 +78,7 @@ class Erasure(Training):
         with ExitStack() as leases:
             for source in sorted({one.source for one in subject.documents}):
                 leases.enter_context(self.hold_source(subject.tenant, source))
-            return erase_subject(
+            certificate = erase_subject(
                 subject,
                 [
                     hidden,
@@ -86,12 +88,44 @@ class Erasure(Training):
                     DatabaseTexts(self.database),
                 ],
                 marks=self.erasures,
-                adapters=TrainedFolders(self.settings.home),
+                adapters=self,
                 log=self.erasures,
                 dataset_ids=self.find_datasets_with(subject),
                 also=self._describe_rest(subject),
                 now=now,
             )
+        self.replace_marked_champions(subject.tenant)
+        return certificate
+
+    def find_adapters(self, tenant: str, dataset_ids: Collection[str]) -> list[str]:
+        """Registered ones, and those that training left on this machine."""
+        registered = {one.adapter_id for one in self.adapters.list_adapters(tenant) if one.dataset_id in dataset_ids}
+        return sorted(registered | set(TrainedFolders(self.settings.home).find_adapters(tenant, dataset_ids)))
+
+    def replace_marked_champions(self, tenant: str) -> list[ChampionChange]:
+        """With EXPERTLOOP_MARKED_CHAMPION=fall-back: champions that are marked go back to one that is not."""
+        if self.settings.marked_champion == "keep":
+            return []
+        marked = {
+            one.adapter_id: one.reason
+            for one in self.adapters.list_adapters(tenant)
+            if one.state is AdapterState.MARKED
+        }
+        moves = [
+            self.champions.roll_back(
+                Move(
+                    tenant=tenant,
+                    scope=scope,
+                    action="fall back",
+                    author="expertloop",
+                    reason=marked[adapter_id],
+                    at=datetime.now(UTC),
+                )
+            )
+            for scope, adapter_id in self.champions.list_champions(tenant).items()
+            if adapter_id in marked
+        ]
+        return [move for move in moves if move]
 
     def _describe_rest(self, subject: Subject) -> list[NotCovered]:
         rest = [
@@ -125,6 +159,7 @@ class Erasure(Training):
         """Also marks the datasets that their scope may not read any more."""
         refreshed = super().refresh_pairs(author, tenant)
         mark_narrowed(tenant or self.settings.tenant, self, self.erasures, now=datetime.now(UTC))
+        self.replace_marked_champions(tenant or self.settings.tenant)
         return refreshed
 
     def list_datasets(self, tenant: str) -> list[Dataset]:
