@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from expertloop.output import console, messages, print_json, print_note, print_table
+from expertloop.arms import print_arms
+from expertloop.output import console, messages, print_json, print_note
 from expertloop.prefect_server import start_prefect_server
 from tasks.errors import ConfigurationError
 from tasks.models import EVERYONE
@@ -19,8 +20,6 @@ from tasks.wiring import Application, application
 if TYPE_CHECKING:
     from tasks.training_models import ArmsReport, RetrainRequest, RetrainResult, TrainingConfig
     from tasks.training_ports import TrainingProgress
-
-SHOWN = ("f1", "f1_low", "f1_high", "em", "contains_gold", "citation_precision", "refusal_recall", "seconds_per_answer")
 
 
 def train(
@@ -117,7 +116,10 @@ def watch_training(app: Application) -> Iterator[None]:
             said = f"step {state.step}/{state.steps}{loss} {state.tokens_per_second:.0f} tokens/s"
             progress.update(bar, completed=state.step, total=state.steps, description=said)
 
-        app.report_training = draw
+        def draw_arms(arm: str, done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total, description=arm)
+
+        app.report_training, app.report_arms = draw, draw_arms  # type: ignore[method-assign]
         yield
 
 
@@ -153,17 +155,6 @@ def show_result(result: RetrainResult) -> None:
         f"({summary.tokens_per_second:.0f} tokens/s, {summary.peak_memory_bytes / 1e9:.1f} GB), "
         f"loss {summary.final_loss:.3f}"
     )
-    show_arms(result.report)
-    print_note(f"the gate says: {result.decision.decision}{', and it is the champion now' if result.promoted else ''}")
-    for reason in result.decision.reasons:
-        print_note(f"  {reason}")
-
-
-def show_arms(report: ArmsReport) -> None:
-    """A table of the arms."""
-    rows = [(row["arm"], *(_round(row[name]) for name in SHOWN)) for row in report.as_rows()]
-    print_table(f"{report.questions} held-out questions", ("arm", *SHOWN), rows)
-
-
-def _round(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    print_arms(result.report, result.decision)
+    if result.promoted:
+        print_note("it is the champion now; servers notice with their next answer")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from tasks.evaluation.arms_tasks import decide_promotion, evaluate_arms
+from prefect.artifacts import create_table_artifact
 
 from tasks.curation.tasks import refresh_pairs, snapshot_pairs
-from tasks.registry.tasks import promote_adapter, register_adapter
-from tasks.training.tasks import plan_training, train_adapter
+from tasks.evaluation.tasks import compare_arms, decide
+from tasks.registry.tasks import promote_candidate, register_candidate
+from tasks.training.tasks import train_adapter_task
 from tasks.training_models import RetrainRequest, RetrainResult
 
 
@@ -26,14 +26,12 @@ def retrain(request: RetrainRequest) -> RetrainResult:
     """
     refresh_pairs()
     dataset_id = snapshot_pairs(request.scope)
-    plan = plan_training(dataset_id, request.config)
-    create_markdown_artifact(key="training-plan", markdown=plan.as_markdown(), description=dataset_id)
-    trained = train_adapter(dataset_id, request.config)
-    report = evaluate_arms(dataset_id, trained, max_questions=request.max_questions)
-    decision = decide_promotion(report)
-    register_adapter(trained, request.scope, report, decision)
-    create_table_artifact(key="arms", table=report.as_rows(), description=f"{trained.adapter_id}: {decision.decision}")
+    trained = train_adapter_task(dataset_id, request.config)
+    report = compare_arms(trained, request.max_questions)
+    decision = decide(report)
+    adapter_id = register_candidate(trained, report, decision)
+    create_table_artifact(key="arms", table=report.as_rows(), description=f"{adapter_id}: {decision.decision}")
     promoted = request.promote and decision.decision == "promote"
     if promoted:
-        promote_adapter(trained.adapter_id, request.scope)
+        promote_candidate(adapter_id)
     return RetrainResult(trained=trained, report=report, decision=decision, promoted=promoted)

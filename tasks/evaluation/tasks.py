@@ -1,7 +1,6 @@
-"""The evaluation room over the wired application: what doors and flows call.
+"""The evaluation room over the wired application: what doors call, and the Prefect tasks of the retrain flow.
 
-Plain functions: an evaluation commits as it goes and is resumed by running it again, so a Prefect task around it would
-add a start of seconds and no safety.
+`evaluate` is no task: it commits as it goes and is resumed by running it again.
 """
 
 from __future__ import annotations
@@ -11,6 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from prefect import task
 
 from tasks.arm_models import Advice, ArmResult, StoredReport
 from tasks.curation_models import Example
@@ -32,8 +33,9 @@ from tasks.evaluation.summary import compare_runs, pair_results, summarise
 from tasks.evaluation_models import EvaluationRun, GoldQuestion, JudgedAnswer
 from tasks.ports import Generator
 from tasks.prompting import PROMPT_VERSION
-from tasks.training_models import ArmName, ArmsReport, Forgetting, GateDecision
-from tasks.wiring import Application
+from tasks.retries import touches_backends
+from tasks.training_models import ArmName, ArmsReport, Forgetting, GateDecision, TrainedAdapter
+from tasks.wiring import Application, application
 
 UNRELATED = frozenset({
     *("home", "cache", "tenant", "sources", "time_zone", "database_url", "index_url", "log_level"),
@@ -256,6 +258,26 @@ def evaluate_arms(app: Application, models: ArmModels, request: ArmsRequest | No
 def decide_promotion(app: Application, report: ArmsReport) -> GateDecision:
     """Whether the candidate replaces what serves, by the configured limits."""
     return gate.decide_promotion(report, app.gate_limits())
+
+
+@task(**touches_backends())
+def compare_arms(trained: TrainedAdapter, max_questions: int | None) -> ArmsReport:
+    """Judge what was trained against its base model and against whoever serves its dataset's readers."""
+    app = application()
+    dataset = app.find_dataset(trained.dataset_id)
+    models = ArmModels(
+        app.base_generator(trained.config.base_model), app.candidate_generator(trained), adapter_id=trained.adapter_id
+    )
+    champion = app.champions.read_champion(dataset.tenant, dataset.scope)
+    if champion not in (None, trained.adapter_id):
+        models = models._replace(champion=app.generator_for(str(champion)), champion_id=champion)
+    return evaluate_arms(app, models, ArmsRequest(trained.dataset_id, max_questions, progress=app.report_arms))
+
+
+@task(**touches_backends())
+def decide(report: ArmsReport) -> GateDecision:
+    """Whether the candidate replaces what serves, by the configured limits."""
+    return decide_promotion(application(), report)
 
 
 def advise(app: Application) -> Advice:

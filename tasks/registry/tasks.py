@@ -6,6 +6,7 @@ from prefect import task
 
 from tasks.errors import ConfigurationError
 from tasks.retries import touches_backends
+from tasks.training_models import ArmsReport, GateDecision, TrainedAdapter
 from tasks.wiring import application
 
 
@@ -23,3 +24,18 @@ def erase_document(document_id: str) -> str:
             f"{document_id} is no document's id", advice="see them with: expertloop documents --json"
         )
     return app.erase(subject).certificate_id
+
+
+@task(**touches_backends())
+def register_candidate(trained: TrainedAdapter, report: ArmsReport, decision: GateDecision) -> str:
+    """Keep what was trained with what was measured and decided; returns its adapter_id."""
+    app = application()
+    scope = app.find_dataset(trained.dataset_id).scope
+    measured = app.describe_arms(report, decision)
+    return app.register_adapter(trained, scope=scope, measured=measured, decision=decision).adapter_id
+
+
+@task(**touches_backends())
+def promote_candidate(adapter_id: str) -> None:
+    """Let it serve from the next answer on."""
+    application().promote_adapter(adapter_id, author="gate")

@@ -39,7 +39,8 @@ def train_on_dataset(
 @task(cache_policy=NO_CACHE, name="train adapter")
 def train_adapter_task(dataset_id: str, config: TrainingConfig) -> TrainedAdapter:
     """Train an adapter on a dataset, or find the one that was trained of it before."""
-    return train_on_dataset(application(), dataset_id, config)
+    app = application()
+    return train_on_dataset(app, dataset_id, config, app.report_training)
 
 
 __all__ = ["DatasetContent", "ignore_progress", "train_adapter_task", "train_on_dataset"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -13,12 +14,16 @@ from tasks.arm_models import CompanyFacts, Glossary
 from tasks.curation.snapshot import read_examples, read_manifest
 from tasks.curation_models import Dataset, Example, PairState, Split
 from tasks.errors import ConfigurationError
+from tasks.evaluation.arms_card import write_arms_card
 from tasks.evaluation.gate import GateLimits
 from tasks.evaluation.terminology import read_glossary
 from tasks.evaluation_ports import ClaimChecker, LikelihoodScorer
 from tasks.integrations.database.arms import DatabaseArms, count_changes
 from tasks.ports import Generator
+from tasks.training_models import ArmsReport, GateDecision
 from tasks.wiring.curation import Curation
+
+logger = logging.getLogger(__name__)
 
 _DAYS = 30
 """How far back changes of documents are counted."""
@@ -95,6 +100,14 @@ class Arms(Curation):
                 advice="judge adapters on a model in this process: a folder or a hub id",
             )
         return HeldLikelihood(generator)
+
+    def report_arms(self, arm: str, done: int, total: int) -> None:
+        """How far the arms are; doors that watch put their own in its place."""
+        logger.info("arm asked arm=%s done=%s of=%s", arm, done, total)
+
+    def describe_arms(self, report: ArmsReport, decision: GateDecision) -> str:
+        """Arms and decision as Markdown, for a model card."""
+        return write_arms_card(report, decision)
 
     def gate_limits(self) -> GateLimits:
         """The settings EXPERTLOOP_GATE_*."""

@@ -10,8 +10,9 @@ from tasks.errors import ConfigurationError
 from tasks.integrations.artifacts import Artifacts
 from tasks.integrations.database.registry import DatabaseAdapters, DatabaseChampions, DatabaseLineage
 from tasks.ports import Generator
+from tasks.prompting import PROMPT_VERSION
 from tasks.settings import Settings
-from tasks.training_models import Adapter
+from tasks.training_models import Adapter, TrainedAdapter
 from tasks.wiring.spaces import Spaces
 
 if TYPE_CHECKING:  # torch is a matter of seconds, and quotations need none
@@ -126,6 +127,14 @@ class Models(Spaces):
             ArtifactCorrupt: Its files are not what was registered.
         """
         return self.adapt(self.adapters.find_adapter(self.settings.tenant, name))
+
+    def candidate_generator(self, trained: TrainedAdapter) -> Generator:
+        """What training left on this machine, before it is registered."""
+        from tasks.integrations.adaptable_model import AdapterFiles
+
+        folder = self.settings.home / trained.folder
+        files = AdapterFiles(trained.adapter_id, folder, trained.base_hash, PROMPT_VERSION)
+        return self.local_model(trained.config.base_model).with_adapter(files)
 
     def adapt(self, adapter: Adapter) -> Generator:
         """An adapter on its base model."""

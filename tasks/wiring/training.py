@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 
 from tasks.answering.sentences import split_sentences
 from tasks.curation.snapshot import read_examples, read_manifest
 from tasks.curation_models import Split
 from tasks.training.train import DatasetContent, TrainingPorts, count_documents
-from tasks.training_ports import AdapterTrainer
+from tasks.training_ports import AdapterTrainer, TrainingProgress
 from tasks.wiring.curation import Curation
+
+logger = logging.getLogger(__name__)
 
 
 class Training(Curation):
@@ -21,6 +24,12 @@ class Training(Curation):
         from tasks.integrations.qlora import QLoRATrainer
 
         return QLoRATrainer(cache=self.settings.cache)
+
+    def report_training(self, state: TrainingProgress) -> None:
+        """How far a training is; doors that watch put their own in its place."""
+        if state.note:
+            logger.warning("training step=%s note=%s", state.step, state.note)
+        logger.info("training step=%s of=%s loss=%s", state.step, state.steps, state.loss)
 
     @property
     def training_ports(self) -> TrainingPorts:

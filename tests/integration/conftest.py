@@ -10,7 +10,7 @@ import pytest
 from flows.ingest import ingest_source
 from tasks.document_ports import Source
 from tasks.models import EmbedderSpec, IngestRequest, Ledger
-from tasks.ports import Embedder, IndexQuery
+from tasks.ports import Embedder, Generator, IndexQuery
 from tasks.settings import Settings
 from tasks.wiring import Application, use_application
 from tests.fakes.embedder import FakeEmbedder
@@ -30,6 +30,12 @@ class World(Application):
         self.fake_index = FakeIndex()
         self.partitioner = self.fake_partitioner
         self.index = self.fake_index
+        self.fake_generator: Generator | None = None
+
+    @property
+    def generator(self) -> Generator | None:
+        """The fake when a test has one; else what the settings say."""
+        return self.fake_generator or super().generator
 
     def find_source(self, request: IngestRequest) -> Source:
         """The one source there is."""

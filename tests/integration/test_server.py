@@ -327,7 +327,7 @@ def go_down() -> None:
 
 
 def test_a_generator_that_is_down_lets_documents_speak(own: Service) -> None:
-    own.world.generator = FakeGenerator("never said", before=go_down)
+    own.world.fake_generator = FakeGenerator("never said", before=go_down)
     answer = own.answer(own.key("anna", "hr"), NOTICE)
     assert (answer["mode"], answer["versions"]["generator"]) == ("extractive", "unavailable")
     assert "six weeks" in answer["text"]
@@ -340,7 +340,7 @@ def test_a_generator_that_is_down_is_503_with_the_reason_where_quoting_is_not_al
     world = make_world(monkeypatch, EXPERTLOOP_EXTRACTIVE_FALLBACK="false")
     world.source.files["canteen.txt"] = FILES["canteen.txt"][0].encode()
     world.ingest()
-    world.generator = FakeGenerator("never said", before=go_down)
+    world.fake_generator = FakeGenerator("never said", before=go_down)
     with opened(world) as service:
         key, body = service.key("anna"), {"question": "When does the canteen open?"}
         response = service.post("/v1/answers", key, body)
