@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     outbox_key: SecretStr | None = Field(default=None, description="signs webhooks; SMTP's password")
     outbox_sender: str = Field(default="expertloop@localhost", description="From of replies; its domain names messages")
 
+    marked_champion: Literal["keep", "fall-back"] = Field(
+        default="keep", description="when text it learnt is erased or narrowed: until replaced, or back at once"
+    )
+
     prune_share: float = Field(default=0.2, ge=0, le=1, description="a listing that shrank by more stops the prune")
     prune_minimum: int = Field(default=5, ge=0, description="... and by more documents than this")
     lease_seconds: float = Field(default=60, gt=0, description="a silent holder on another host loses the lease")

@@ -34,6 +34,10 @@ NOT_COVERED = (
         how="train again without it: expertloop train; then delete the marked adapters' files",
     ),
     NotCovered(
+        where="messages of cases that left the house: the outbox folder, mail servers, receivers of webhooks",
+        how="delete them there",
+    ),
+    NotCovered(
         where="files that people exported: reports, pairs, answers", how="ask who ran curate export or evaluate"
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from tasks.curation.erase import erase_from_dataset, find_text
+from tasks.curation.snapshot import read_manifest
 from tasks.curation_models import Dataset, Pair
 from tasks.erasure_models import Certificate, Cleaned, DatasetMark, NotCovered, Subject
 from tasks.errors import DatasetRejected
@@ -20,8 +21,10 @@ from tasks.models import derive_id
 from tasks.registry.erase import erase_subject
 from tasks.registry.narrow import mark_narrowed
 from tasks.registry.trained import TrainedFolders
+from tasks.registry_ports import ChampionChange, Move
 from tasks.retrieval.erase import IndexedTexts
 from tasks.training.train import DatasetContent
+from tasks.training_models import AdapterState
 from tasks.wiring.curation import Refreshed
 from tasks.wiring.training import Training
 
@@ -75,7 +78,7 @@ class Erasure(Training):
         with ExitStack() as leases:
             for source in sorted({one.source for one in subject.documents}):
                 leases.enter_context(self.hold_source(subject.tenant, source))
-            return erase_subject(
+            certificate = erase_subject(
                 subject,
                 [
                     hidden,
@@ -85,12 +88,44 @@ class Erasure(Training):
                     DatabaseTexts(self.database),
                 ],
                 marks=self.erasures,
-                adapters=TrainedFolders(self.settings.home),
+                adapters=self,
                 log=self.erasures,
                 dataset_ids=self.find_datasets_with(subject),
                 also=self._describe_rest(subject),
                 now=now,
             )
+        self.replace_marked_champions(subject.tenant)
+        return certificate
+
+    def find_adapters(self, tenant: str, dataset_ids: Collection[str]) -> list[str]:
+        """Registered ones, and those that training left on this machine."""
+        registered = {one.adapter_id for one in self.adapters.list_adapters(tenant) if one.dataset_id in dataset_ids}
+        return sorted(registered | set(TrainedFolders(self.settings.home).find_adapters(tenant, dataset_ids)))
+
+    def replace_marked_champions(self, tenant: str) -> list[ChampionChange]:
+        """With EXPERTLOOP_MARKED_CHAMPION=fall-back: champions that are marked go back to one that is not."""
+        if self.settings.marked_champion == "keep":
+            return []
+        marked = {
+            one.adapter_id: one.reason
+            for one in self.adapters.list_adapters(tenant)
+            if one.state is AdapterState.MARKED
+        }
+        moves = [
+            self.champions.roll_back(
+                Move(
+                    tenant=tenant,
+                    scope=scope,
+                    action="fall back",
+                    author="expertloop",
+                    reason=marked[adapter_id],
+                    at=datetime.now(UTC),
+                )
+            )
+            for scope, adapter_id in self.champions.list_champions(tenant).items()
+            if adapter_id in marked
+        ]
+        return [move for move in moves if move]
 
     def _describe_rest(self, subject: Subject) -> list[NotCovered]:
         rest = [
@@ -124,6 +159,7 @@ class Erasure(Training):
         """Also marks the datasets that their scope may not read any more."""
         refreshed = super().refresh_pairs(author, tenant)
         mark_narrowed(tenant or self.settings.tenant, self, self.erasures, now=datetime.now(UTC))
+        self.replace_marked_champions(tenant or self.settings.tenant)
         return refreshed
 
     def list_datasets(self, tenant: str) -> list[Dataset]:
@@ -148,17 +184,23 @@ class FrozenTexts:
 
     def erase(self, subject: Subject) -> Sequence[Cleaned]:
         """Every dataset is looked at: a passage of the subject may stand beside anybody's question."""
-        cleaned = []
+        return [
+            one for dataset in self._app.datasets.list_datasets(subject.tenant) for one in self._empty(dataset, subject)
+        ]
+
+    def _empty(self, dataset: Dataset, subject: Subject) -> Iterator[Cleaned]:
+        folder = self._app.settings.home / dataset.folder
         pair_ids, document_ids = set(subject.pair_ids), set(subject.document_ids)
-        for dataset in self._app.datasets.list_datasets(subject.tenant):
-            folder, at = self._app.settings.home / dataset.folder, self._now.isoformat()
-            emptied = erase_from_dataset(folder, pair_ids=pair_ids, document_ids=document_ids, at=at)
-            if emptied.anything:
-                cleaned += [
-                    Cleaned(store=f"dataset {dataset.dataset_id}", what="pairs", count=emptied.examples),
-                    Cleaned(store=f"dataset {dataset.dataset_id}", what="passages", count=emptied.passages),
-                ]
-        return cleaned
+        emptied = erase_from_dataset(folder, pair_ids=pair_ids, document_ids=document_ids, at=self._now.isoformat())
+        if not folder.exists():
+            return
+        # Also when nothing was found: a killed erasure may have written the files alone.
+        manifest = read_manifest(folder)
+        if manifest.get("erased"):
+            self._app.erasures.rewrite_dataset(dataset.dataset_id, manifest)
+        if emptied.anything:
+            yield Cleaned(store=f"dataset {dataset.dataset_id}", what="pairs", count=emptied.examples)
+            yield Cleaned(store=f"dataset {dataset.dataset_id}", what="passages", count=emptied.passages)
 
 
 class Scratch:

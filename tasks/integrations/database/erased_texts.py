@@ -6,8 +6,7 @@ hold.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tasks.erasure_models import Cleaned, Subject
+from tasks.integrations.database.arms_schema import arm_answers
 from tasks.integrations.database.engine import Database, list_batches
+from tasks.integrations.database.erased_cases import erase_cases
+from tasks.integrations.database.erasure_schema import dataset_marks
 from tasks.integrations.database.locks import lock_name
+from tasks.integrations.database.mentions import mentions
 from tasks.integrations.database.schema import (
     answers,
     api_keys,
@@ -24,6 +27,7 @@ from tasks.integrations.database.schema import (
     cached_vectors,
     chunks,
     collections,
+    dataset_pairs,
     document_readers,
     documents,
     evaluation_results,
@@ -34,9 +38,25 @@ from tasks.integrations.database.schema import (
     pair_evidence,
     pairs,
     questions,
+    runs,
     served_answers,
     versions,
 )
+
+CLEANED = frozenset({
+    *("documents", "document_readers", "versions", "chunks", "cached_vectors", "listing", "runs"),
+    *("pairs", "pair_evidence", "pair_bands"),
+    *("arm_answers", "cases", "case_messages"),
+    *("questions", "answers", "gaps", "served_answers", "feedback", "evaluation_results", "audit", "api_keys"),
+})  # fmt: skip
+"""Tables whose rows are deleted or emptied here, or go with rows that are."""
+
+TEXTLESS = frozenset({
+    *("collections", "leases", "calibrations", "evaluations", "sources"),
+    *("document_splits", "datasets", "dataset_pairs", "dataset_marks", "erasures"),
+    *("arm_reports", "adapters", "champions", "champion_changes"),
+})  # fmt: skip
+"""Tables with ids, hashes, numbers and names of sources alone. A test fails when a table is in neither set."""
 
 _STORE = "database"
 
@@ -89,6 +109,8 @@ class DatabaseTexts:
         with self._database.write() as connection:
             lock_name(connection, "gaps")
             counts = {"pairs emptied": _empty_pairs(connection, subject)}
+            counts |= {"answers of arms": _delete_arms(connection, subject)}
+            counts |= erase_cases(connection, subject)
             counts |= _erase_documents(connection, subject) if subject.documents else {}
             counts |= _erase_author(connection, subject) if subject.kind == "author" else {}
         self._database.scrub()
@@ -134,20 +156,33 @@ def _quiet(entry: dict[str, Any], subject: Subject) -> dict[str, Any]:
     return {**entry, "detail": "", **({"author": subject.pseudonym} if theirs else {})}
 
 
+def _delete_arms(connection: Connection, subject: Subject) -> int:
+    """Answers to questions of marked datasets: a passage of the subject may have stood beside any of them.
+
+    They are a cache: what is measured again is answered again.
+    """
+    marked = sa.select(dataset_marks.c.dataset_id).where(
+        dataset_marks.c.tenant == subject.tenant, dataset_marks.c.kind == "erased"
+    )
+    asked = sa.select(dataset_pairs.c.pair_id).where(dataset_pairs.c.dataset_id.in_(marked))
+    return _delete(connection, arm_answers, arm_answers.c.pair_id.in_(asked))
+
+
 # --- documents ----------------------------------------------------------------------------------------------------
 
 
 def _erase_documents(connection: Connection, subject: Subject) -> dict[str, int]:
     ids = subject.document_ids
-    mentions = [*ids, *(one.uri for one in subject.documents)]
+    names = [*ids, *(one.uri for one in subject.documents)]
     counts = {
         "embeddings": _delete_vectors(connection, ids),
         "versions emptied": _empty_versions(connection, ids),
-        "served answers": _delete(connection, served_answers, _mentions(served_answers.c.answer, mentions)),
-        "stored questions": _delete_questions(connection, mentions),
-        "evaluated answers": _delete(connection, evaluation_results, _mentions(evaluation_results.c.result, mentions)),
-        "open questions": _delete(connection, gaps, _mentions(gaps.c.sources, mentions)),
+        "served answers": _delete(connection, served_answers, mentions(served_answers.c.answer, names)),
+        "stored questions": _delete_questions(connection, names),
+        "evaluated answers": _delete(connection, evaluation_results, mentions(evaluation_results.c.result, names)),
+        "open questions": _delete(connection, gaps, mentions(gaps.c.sources, names)),
         "listed names": _forget_names(connection, ids),
+        "error messages": _forget_errors(connection, subject),
     }
     return counts | {"document records": _delete(connection, documents, documents.c.document_id.in_(ids))}
 
@@ -168,9 +203,9 @@ def _empty_versions(connection: Connection, document_ids: Sequence[str]) -> int:
     return connection.execute(sa.update(versions).where(theirs).values(empty)).rowcount
 
 
-def _delete_questions(connection: Connection, mentions: Sequence[str]) -> int:
+def _delete_questions(connection: Connection, names: Sequence[str]) -> int:
     """Stored answers that speak of the documents, with their questions."""
-    theirs = sa.select(answers.c.question_id).where(_mentions(answers.c.answer, mentions))
+    theirs = sa.select(answers.c.question_id).where(mentions(answers.c.answer, names))
     ids = list(connection.execute(theirs).scalars())
     return sum(_delete_asked(connection, batch) for batch in list_batches(ids))
 
@@ -185,6 +220,15 @@ def _forget_names(connection: Connection, document_ids: Sequence[str]) -> int:
     nameless |= {"problem": sa.null(), "part_problems": sa.null()}
     named = sa.and_(listing.c.document_id.in_(document_ids), listing.c.path != "")
     return connection.execute(sa.update(listing).where(named).values(nameless)).rowcount
+
+
+def _forget_errors(connection: Connection, subject: Subject) -> int:
+    """Messages of failed runs may name a file."""
+    named = sa.or_(
+        sa.false(), *(runs.c.error.contains(one.uri, autoescape=True) for one in subject.documents if one.uri)
+    )
+    change = sa.update(runs).where(runs.c.tenant == subject.tenant, runs.c.error.is_not(None), named)
+    return connection.execute(change.values(error="erased")).rowcount
 
 
 # --- authors ------------------------------------------------------------------------------------------------------
@@ -210,7 +254,7 @@ def _erase_author(connection: Connection, subject: Subject) -> dict[str, int]:
 
 def _rename_in_histories(connection: Connection, subject: Subject) -> int:
     """Their name in what became of other people's pairs."""
-    named = _mentions(pairs.c.history, [subject.name])
+    named = mentions(pairs.c.history, [subject.name])
     query = sa.select(pairs.c.pair_id, pairs.c.history).where(pairs.c.tenant == subject.tenant, named)
     renamed = 0
     for row in connection.execute(query).all():
@@ -233,7 +277,7 @@ def _delete_gaps(connection: Connection, tenant: str, asked: Collection[str]) ->
 
 def _delete_questions_of(connection: Connection, subject: Subject) -> int:
     query = sa.select(questions.c.question_id, questions.c.principals).where(
-        questions.c.tenant == subject.tenant, _mentions(questions.c.principals, [subject.name])
+        questions.c.tenant == subject.tenant, mentions(questions.c.principals, [subject.name])
     )
     ids = [row.question_id for row in connection.execute(query) if subject.name in row.principals]
     return sum(_delete_asked(connection, batch) for batch in list_batches(ids))
@@ -245,20 +289,5 @@ def _rename(connection: Connection, table: sa.Table, subject: Subject, **values:
     return connection.execute(change).rowcount
 
 
-# --- rows ---------------------------------------------------------------------------------------------------------
-
-
 def _delete(connection: Connection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
     return connection.execute(sa.delete(table).where(condition)).rowcount
-
-
-def _mentions(column: sa.Column[Any], names: Sequence[str]) -> sa.ColumnElement[bool]:
-    """Whether a JSON column holds one of the names, as JSON writes them."""
-    text = sa.cast(column, sa.Text)
-    return sa.or_(sa.false(), *(text.contains(written, autoescape=True) for written in _write_names(names)))
-
-
-def _write_names(names: Sequence[str]) -> Iterator[str]:
-    for name in names:
-        if name:
-            yield json.dumps(name)[1:-1]

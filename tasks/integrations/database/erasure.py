@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,7 +13,7 @@ from tasks.erasure_models import Certificate, DatasetMark, ErasedDocument, Subje
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database, insert_new, list_batches
 from tasks.integrations.database.erasure_schema import dataset_marks, erasures
-from tasks.integrations.database.schema import dataset_pairs, documents, pair_evidence, pairs, versions
+from tasks.integrations.database.schema import dataset_pairs, datasets, documents, pair_evidence, pairs, versions
 
 
 class DatabaseErasures:
@@ -84,6 +85,12 @@ class DatabaseErasures:
                 query = sa.select(dataset_pairs.c.dataset_id).where(dataset_pairs.c.pair_id.in_(batch)).distinct()
                 found |= set(connection.execute(query).scalars())
         return found
+
+    def rewrite_dataset(self, dataset_id: str, manifest: Mapping[str, Any]) -> None:
+        """Its files were written anew: what lists show follows them."""
+        change = sa.update(datasets).where(datasets.c.dataset_id == dataset_id)
+        with self._database.write() as connection:
+            connection.execute(change.values(manifest=dict(manifest), counts=manifest["counts"]))
 
     def list_members(self, dataset_id: str) -> list[str]:
         """pair_ids of a dataset, those that are only examined left out."""

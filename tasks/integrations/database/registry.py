@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database, upsert
+from tasks.integrations.database.erasure_schema import dataset_marks
 from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.registry_schema import adapters, champion_changes, champions
 from tasks.integrations.database.schema import dataset_pairs, pair_evidence
@@ -45,7 +46,8 @@ class DatabaseAdapters:
         """Every one, the newest first."""
         query = sa.select(adapters).where(adapters.c.tenant == tenant).order_by(adapters.c.created_at.desc())
         with self._database.read() as connection:
-            return [_read(row) for row in connection.execute(query).mappings()]
+            marks = _read_marks(connection)
+            return [_mark(_read(row), marks) for row in connection.execute(query).mappings()]
 
     def find_adapter(self, tenant: str, name: str) -> Adapter:
         """The one of an id or of its unique beginning."""
@@ -88,7 +90,16 @@ class DatabaseChampions:
             before = _list_serving(connection, move.tenant, move.scope)
             if not before:
                 return None
-            return _move(connection, before[-2] if len(before) > 1 else None, move)
+            marked = _list_marked(connection, before)
+            sound = [one for one in before[:-1] if one not in marked]
+            return _move(connection, sound[-1] if sound else None, move)
+
+    def list_champions(self, tenant: str) -> dict[str, str]:
+        """adapter_ids by scope; scopes that the base model serves alone are left out."""
+        query = sa.select(champions.c.scope, champions.c.adapter_id).where(champions.c.tenant == tenant)
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(champions.c.scope)).all()
+        return {row.scope: row.adapter_id for row in rows if row.adapter_id}
 
     def list_changes(self, tenant: str, scope: str) -> list[ChampionChange]:
         """Every move, the newest first."""
@@ -152,14 +163,35 @@ def _list_changes(connection: Connection, tenant: str, scope: str) -> list[Champ
 
 
 def _list_serving(connection: Connection, tenant: str, scope: str) -> list[str]:
-    """The champions that a rollback can go back through: each rollback takes the last one away."""
+    """The champions that a rollback can go back through: each takes away those behind the one it went back to."""
     serving: list[str] = []
     for change in _list_changes(connection, tenant, scope):
         if change.action == "promote" and change.adapter_id:
             serving.append(change.adapter_id)
-        elif serving:
+            continue
+        while serving and serving[-1] != change.adapter_id:
             serving.pop()
     return serving
+
+
+def _read_marks(connection: Connection) -> dict[str, str]:
+    """Why datasets may not be used any more, by dataset_id; that text was erased is the stronger reason."""
+    query = sa.select(dataset_marks.c.dataset_id, dataset_marks.c.reason).order_by(dataset_marks.c.kind.desc())
+    return {row.dataset_id: row.reason for row in connection.execute(query)}
+
+
+def _mark(adapter: Adapter, marks: Mapping[str, str]) -> Adapter:
+    """An adapter is marked as long as its dataset is: nothing needs to be written when that changes."""
+    if adapter.dataset_id not in marks:
+        return adapter
+    return adapter.model_copy(update={"state": AdapterState.MARKED, "reason": marks[adapter.dataset_id]})
+
+
+def _list_marked(connection: Connection, adapter_ids: Sequence[str]) -> set[str]:
+    told = sa.select(dataset_marks.c.dataset_id)
+    marked = sa.or_(adapters.c.state == AdapterState.MARKED.value, adapters.c.dataset_id.in_(told))
+    query = sa.select(adapters.c.adapter_id).where(adapters.c.adapter_id.in_(adapter_ids), marked)
+    return set(connection.execute(query).scalars())
 
 
 def _move(connection: Connection, adapter_id: str | None, move: Move) -> ChampionChange:

@@ -31,6 +31,8 @@ def test_a_marked_dataset_is_not_trained_on(database: Database, tmp_path: Path) 
     certificate = app.erase(subject)
     assert certificate.datasets == (dataset_id,)
     assert {one.store for one in certificate.cleaned} == {"database", f"dataset {dataset_id}"}
+    (listed,) = app.datasets.list_datasets("default")
+    assert listed.counts["train"] == len(content.train) - 1
     with pytest.raises(DatasetRejected, match="text of an erased document was in it"):
         app.read_dataset(dataset_id)
     assert app.list_marks() == {dataset_id: DatasetMark(dataset_id, "erased", "text of an erased document was in it")}
