@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -27,6 +28,10 @@ TIMEOUT_SECONDS = 180.0
 """Longer than an answer may wait and be written; a shorter one gives up what the server still works on."""
 
 Result = TypeVar("Result", bound=BaseModel)
+
+
+class _Submitted(BaseModel):
+    question_id: str
 
 
 class _Requests:
@@ -103,6 +108,22 @@ class Client:
         """
         return self._post("answers", self._requests.answer(question, filter), Answer)
 
+    def submit(self, question: str) -> str:
+        """Store a question under the key's principal; its id is what the flow `answer` takes."""
+        return self._post("questions", {"question": question}, _Submitted).question_id
+
+    def fetch(self, question_id: str) -> Answer:
+        """The answer to a stored question.
+
+        Raises:
+            ConfigurationError: There is none yet, or the question is somebody else's.
+        """
+        try:
+            response = self._http.get(f"/v1/questions/{quote(question_id, safe='')}/answer")
+        except httpx.RequestError as error:
+            raise self._requests.fail(error) from error
+        return self._requests.read(response, Answer)
+
     def search(self, question: str, *, k: int = 10, filter: SearchFilter | None = None) -> SearchResult:  # noqa: A002
         """The passages that the question finds, best first."""
         return self._post("searches", self._requests.search(question, k, filter), SearchResult)
@@ -150,6 +171,18 @@ class AsyncClient:
     async def answer(self, question: str, *, filter: SearchFilter | None = None) -> Answer:  # noqa: A002
         """A cited answer, or a reason for silence; its `id` is what feedback names."""
         return await self._post("answers", self._requests.answer(question, filter), Answer)
+
+    async def submit(self, question: str) -> str:
+        """Store a question under the key's principal; its id is what the flow `answer` takes."""
+        return (await self._post("questions", {"question": question}, _Submitted)).question_id
+
+    async def fetch(self, question_id: str) -> Answer:
+        """The answer to a stored question."""
+        try:
+            response = await self._http.get(f"/v1/questions/{quote(question_id, safe='')}/answer")
+        except httpx.RequestError as error:
+            raise self._requests.fail(error) from error
+        return self._requests.read(response, Answer)
 
     async def search(
         self,

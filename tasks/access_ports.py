@@ -15,6 +15,7 @@ from tasks.access_models import (
     ReadableDocument,
     ServedAnswer,
 )
+from tasks.models import Answer, Question
 
 
 class StoredKey(NamedTuple):
@@ -82,6 +83,19 @@ class AuditLog(Protocol):
 
     def record(self, entries: Sequence[AuditEntry], answers: Sequence[ServedAnswer] = ()) -> None:
         """Keep them in one commit; the same answer twice is one."""
+
+
+class QuestionStore(Protocol):
+    """Questions that are answered later, with who asked them."""
+
+    def write_question(self, question: Question) -> str:
+        """Store a question; the same question of the same asker has one id."""
+
+    def find_question(self, question_id: str) -> Question | None:
+        """The question of an id."""
+
+    def find_answer(self, answer_id: str) -> Answer | None:
+        """The answer of an id."""
 
 
 class ServedLog(AuditLog, Protocol):

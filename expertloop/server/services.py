@@ -18,7 +18,7 @@ from expertloop.server.metrics import Metrics
 from expertloop.server.rate import RateLimit
 from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, SearchJob, SearchWork
 from tasks.access_models import ReadableDocument
-from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, ServedLog, TokenReader
+from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, QuestionStore, ServedLog, TokenReader
 from tasks.errors import ProductError, TransientError
 from tasks.models import Answer, Hit
 from tasks.ports import Searcher
@@ -46,6 +46,7 @@ class Collaborators(NamedTuple):
     open_original: Callable[[ReadableDocument], AbstractContextManager[Path]]
     pages: PageRenderer
     log: ServedLog
+    questions: QuestionStore
     prepare: Callable[[], None]
     find_faults: Callable[[], Sequence[str]]
     serving_collection: Callable[[], str | None]
@@ -68,6 +69,7 @@ def collect(app: Application) -> Collaborators:
         open_original=app.open_original,
         pages=app.pages,
         log=app.served,
+        questions=app.answers,
         prepare=app.prepare_serving,
         find_faults=app.find_faults,
         serving_collection=app.serving_collection,

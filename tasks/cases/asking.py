@@ -31,13 +31,17 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"\b(?:[A-Z]{2,}|\w*\d\w*|(?<!^)(?<![.?!] )[A-ZÄÖÜ]\w{3,})\b")
-_PRODUCT = re.compile(r"\b(?:[A-ZÄÖÜ]\w+[ -](?:[A-Z]{1,3}-?)?\d\w*|[A-Z]{1,3}-?\d+\w*|[A-ZÄÖÜ]\w{2,} [A-Z]\d*\b)")
+_MACHINE = r"[A-ZÄÖÜ]\w+[ -](?:[A-Z]{1,3}-?)?\d\w*|[A-ZÄÖÜ]\w{2,} [A-Z]\d*\b"
+_CODE = r"[A-Z]{1,3}-?\d+\w*"
+_NAMED_IN_FULL = re.compile(rf"\b(?:{_MACHINE})")
+_PRODUCT = re.compile(rf"\b(?:{_MACHINE}|{_CODE})")
 _JOINT = re.compile(
     r",?\s+(?:und|and)\s+(?=(?:(?:in|an|auf|bis|um|mit|für|zu|to|up|for|by|within|at|on|until|from|of)\s+){1,2}"
     r"(?:welch\w*|wann|wie|was|what|which|how|when|whom)\b)",
     re.IGNORECASE,
 )
 """Joins questions whose second begins with a preposition ("and within how many days"); answering splits the others."""
+_CONJUNCTION = re.compile(r"^(?:and|und|also|or|oder)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.?!])\s+(?=[A-ZÄÖÜ\"„(0-9])")
 
 
@@ -85,13 +89,17 @@ def _read_sentences(body: str) -> list[str]:
 def _add_context(sentence: str, before: list[str], subject: str) -> str:
     """With the nearest sentence that names what the question is about, else with the subject.
 
-    Of a sentence that asks something itself only its names are taken: else its answer would be given twice.
+    Of a sentence that asks something itself only its names are taken: else its answer would be given twice. A mere
+    code ("What does A07 mean?") is a name, but of something that the sentence before may name in full.
     """
-    if _PRODUCT.search(sentence):
+    sentence = _CONJUNCTION.sub("", sentence)
+    if _NAMED_IN_FULL.search(sentence):
         return sentence
     for earlier in reversed(before[-3:]):
-        if _asks(earlier) and (named := _PRODUCT.findall(earlier)):
-            return f"{', '.join(dict.fromkeys(named))}: {sentence}"
-        if _PRODUCT.search(earlier) or (before and earlier is before[-1] and _NAMED.search(earlier)):
+        named = _PRODUCT.findall(earlier)
+        if _asks(earlier):
+            if named:
+                return f"{', '.join(dict.fromkeys(named))}: {sentence}"
+        elif named or (earlier is before[-1] and _NAMED.search(earlier)):
             return f"{earlier} {sentence}"
-    return f"{subject.rstrip('.?! ')}: {sentence}" if subject else sentence
+    return f"{subject.rstrip('.?! ')}: {sentence}" if subject and not _PRODUCT.search(sentence) else sentence

@@ -502,3 +502,21 @@ def test_no_other_origin_is_let_in(service: Service) -> None:
         "/v1/answers", headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     )
     assert "access-control-allow-origin" not in response.headers
+
+
+def test_a_submitted_question_is_answered_by_the_flow_and_fetched_by_its_asker_alone(
+    own: Service, prefect_api: None
+) -> None:
+    from flows.answer import answer
+
+    anna, other = own.key("anna", "hr"), own.key("bert")
+    with Client(own.address, anna) as client, Client(own.address, other) as stranger:
+        question_id = client.submit(NOTICE)
+        assert client.submit(NOTICE) == question_id
+        with pytest.raises(ConfigurationError):
+            client.fetch(question_id)
+        answer(question_id)
+        assert "six weeks" in client.fetch(question_id).text
+        with pytest.raises(ConfigurationError):
+            stranger.fetch(question_id)
+        assert stranger.submit(NOTICE) != question_id

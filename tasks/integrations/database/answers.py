@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database, upsert
-from tasks.integrations.database.schema import answers, questions
+from tasks.integrations.database.schema import answers, is_storable, questions
 from tasks.models import Answer, Question, derive_id
 
 
@@ -39,11 +39,18 @@ class DatabaseAnswers:
         Raises:
             ConfigurationError: There is none.
         """
+        found = self.find_question(question_id)
+        if found is None:
+            raise ConfigurationError(f"no question has the id {question_id}", advice="submit the question first")
+        return found
+
+    def find_question(self, question_id: str) -> Question | None:
+        """The question of an id, None when there is none."""
         query = sa.select(questions).where(questions.c.question_id == question_id)
         with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(query).one_or_none() if is_storable(question_id) else None
         if row is None:
-            raise ConfigurationError(f"no question has the id {question_id}", advice="submit the question first")
+            return None
         return Question(text=row.text, principals=frozenset(row.principals), tenant=row.tenant, id=question_id)
 
     def write_answer(self, question_id: str, answer: Answer) -> str:
@@ -65,9 +72,14 @@ class DatabaseAnswers:
         Raises:
             ConfigurationError: There is none.
         """
+        found = self.find_answer(answer_id)
+        if found is None:
+            raise ConfigurationError(f"no answer has the id {answer_id}", advice="run the answer flow first")
+        return found
+
+    def find_answer(self, answer_id: str) -> Answer | None:
+        """The answer of an id, None when there is none."""
         query = sa.select(answers.c.answer).where(answers.c.answer_id == answer_id)
         with self._database.read() as connection:
             found = connection.execute(query).scalar_one_or_none()
-        if found is None:
-            raise ConfigurationError(f"no answer has the id {answer_id}", advice="run the answer flow first")
-        return Answer.model_validate(found)
+        return None if found is None else Answer.model_validate(found)

@@ -28,7 +28,7 @@ def test_a_question_that_names_nothing_takes_the_subject_along() -> None:
 
 def test_of_a_question_before_only_its_names_are_taken_along() -> None:
     body = "How loud is a Taktor D480? And the enclosure rating please."
-    assert find_questions(case(body)) == ["How loud is a Taktor D480?", "Taktor D480: And the enclosure rating please."]
+    assert find_questions(case(body)) == ["How loud is a Taktor D480?", "Taktor D480: the enclosure rating please."]
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,8 @@ def test_the_subject_alone_is_a_question_where_the_body_asks_nothing() -> None:
 
 def test_a_mail_of_hundreds_of_questions_asks_a_few() -> None:
     assert len(find_questions(case("Is D60 good? " * 500))) == MOST_QUESTIONS
+
+
+def test_a_code_takes_the_sentence_along_that_names_the_machine() -> None:
+    body = "Our Kontor C4 stopped the loop. What does E32 mean?"
+    assert find_questions(case(body)) == ["Our Kontor C4 stopped the loop. What does E32 mean?"]

@@ -1,0 +1,61 @@
+"""The flow over a real database: what waits is worked through, what cannot be delivered leaves later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from flows.handle_cases import handle_cases
+from tasks.case_models import CaseState, Decision
+from tasks.integrations.case_tables import read_table
+from tasks.models import Answer, Question
+from tasks.settings import Settings
+from tasks.wiring import use_application
+from tests.fakes.cases import FakeAnswerer, write_process
+from tests.integration.conftest import World
+
+
+class CasesWorld(World):
+    """Answers are the test's."""
+
+    answerer = FakeAnswerer({"hail": "Hail is covered."})
+
+    def answer_questions(self, questions: Sequence[Question], **_options: object) -> list[Answer]:
+        return self.answerer(questions)
+
+
+@pytest.fixture
+def world(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CasesWorld:
+    write_process(tmp_path / "processes")
+    monkeypatch.setenv("EXPERTLOOP_PROCESSES", str(tmp_path / "processes"))
+    monkeypatch.setenv("EXPERTLOOP_OUTBOX_URL", f"sqlite:///{tmp_path / 'erp.db'}?table=letters")
+    made = CasesWorld(Settings())
+    use_application(made)
+    return made
+
+
+def test_a_run_delivers_each_reply_once(world: CasesWorld, tmp_path: Path, prefect_api: None) -> None:
+    rows = [{"id": f"c{n}", "text": "Is hail insured?", "from": f"p{n}@x.example"} for n in range(20)]
+    file = tmp_path / "cases.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    assert handle_cases("claims", [str(file)]).delivered == 20
+    assert handle_cases("claims", [str(file)]).delivered == 0
+    found = world.cases.list_cases("default")
+    assert {one.state for one in found} == {CaseState.HANDLED}
+    assert {one.outcome.decision for one in found if one.outcome} == {Decision.AUTO_REPLY}
+    letters = [row for _, row in read_table(f"sqlite:///{tmp_path / 'erp.db'}?table=letters")]
+    assert sorted(row["recipient"] for row in letters) == sorted(row["from"] for row in rows)
+
+
+def test_rows_of_a_table_are_cases(world: CasesWorld, tmp_path: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "crm.db") as crm:
+        crm.execute('CREATE TABLE tickets (id TEXT PRIMARY KEY, text TEXT, "from" TEXT, colour TEXT)')
+        crm.execute("INSERT INTO tickets VALUES ('t1', 'Is hail insured?', 'eva@x.example', 'red')")
+    crm.close()
+    (case,) = world.read_cases(world.load_process("claims"), f"sqlite:///{tmp_path / 'crm.db'}?table=tickets")
+    assert (case.id, case.body, case.sender) == ("t1", "Is hail insured?", "eva@x.example")
