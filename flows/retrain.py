@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from tasks.curation.tasks import refresh_pairs, snapshot_pairs
 from tasks.evaluation.tasks import compare_arms, decide
 from tasks.registry.tasks import promote_candidate, register_candidate
-from tasks.training.tasks import train_adapter_task
+from tasks.training.tasks import plan_training, train_candidate
 from tasks.training_models import RetrainRequest, RetrainResult
 
 
@@ -26,7 +26,9 @@ def retrain(request: RetrainRequest) -> RetrainResult:
     """
     refresh_pairs()
     dataset_id = snapshot_pairs(request.scope)
-    trained = train_adapter_task(dataset_id, request.config)
+    plan = plan_training(dataset_id, request.config)
+    create_markdown_artifact(key="training-plan", markdown=plan.as_markdown(), description=dataset_id)
+    trained = train_candidate(dataset_id, request.config)
     report = compare_arms(trained, request.max_questions)
     decision = decide(report)
     adapter_id = register_candidate(trained, report, decision)

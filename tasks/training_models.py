@@ -134,6 +134,10 @@ class TrainingPlan(Noun):
     needs: tuple[MemoryNeed, ...]
     lines: tuple[str, ...]
 
+    def as_markdown(self) -> str:
+        """One point a line."""
+        return "\n".join(f"- {line}" for line in self.lines)
+
 
 class TrainingSummary(Noun):
     """What a training run took and reached."""

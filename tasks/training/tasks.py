@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
-from tasks.training.train import DatasetContent, train_adapter
-from tasks.training_models import TrainedAdapter, TrainingConfig
+from tasks.retries import touches_backends
+from tasks.training.train import train_adapter
+from tasks.training_models import TrainedAdapter, TrainingConfig, TrainingPlan
 from tasks.training_ports import Report, TrainingProgress
 from tasks.wiring import Application, application
 
@@ -35,12 +35,15 @@ def train_on_dataset(
         return train_adapter(content, config, app.training_ports, home=app.settings.home, report=report)
 
 
-# A step that was killed goes on from its checkpoint; that a device is busy is not waited for by trying thrice.
-@task(cache_policy=NO_CACHE, name="train adapter")
-def train_adapter_task(dataset_id: str, config: TrainingConfig) -> TrainedAdapter:
+@task(**touches_backends())
+def plan_training(dataset_id: str, config: TrainingConfig) -> TrainingPlan:
+    """What training would take."""
+    return application().plan_training(dataset_id, config)
+
+
+# Killed, it goes on from its checkpoint.
+@task(**touches_backends())
+def train_candidate(dataset_id: str, config: TrainingConfig) -> TrainedAdapter:
     """Train an adapter on a dataset, or find the one that was trained of it before."""
     app = application()
     return train_on_dataset(app, dataset_id, config, app.report_training)
-
-
-__all__ = ["DatasetContent", "ignore_progress", "train_adapter_task", "train_on_dataset"]

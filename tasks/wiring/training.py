@@ -8,7 +8,9 @@ from functools import cached_property
 from tasks.answering.sentences import split_sentences
 from tasks.curation.snapshot import read_examples, read_manifest
 from tasks.curation_models import Split
-from tasks.training.train import DatasetContent, TrainingPorts, count_documents
+from tasks.training.plan import Machine, plan_training
+from tasks.training.train import DatasetContent, TrainingPorts, count_documents, prepare_training
+from tasks.training_models import TrainingConfig, TrainingPlan
 from tasks.training_ports import AdapterTrainer, TrainingProgress
 from tasks.wiring.curation import Curation
 
@@ -51,3 +53,29 @@ class Training(Curation):
         splits = {split: read_examples(folder, split) for split in Split}
         documents = count_documents(splits)
         return DatasetContent(dataset.dataset_id, splits[Split.TRAIN], splits[Split.VALIDATION], documents)
+
+    def plan_training(self, dataset_id: str, config: TrainingConfig) -> TrainingPlan:
+        """What training on a dataset would take; no weights are loaded.
+
+        Raises:
+            DatasetRejected, ArtifactCorrupt, ConfigurationError: As training would.
+        """
+        from tasks.integrations.causal_models import choose_dtype
+
+        device = self.trainer.device
+        base = self.trainer.open_base(config.base_model)
+        prepared = prepare_training(self.read_dataset(dataset_id), config, base, split_sentences)
+        numbers = 4 if choose_dtype(device) == "float32" else 2
+        return plan_training(
+            prepared, config, Machine(device, numbers, self._find_rate(config, base.base_hash, device))
+        )
+
+    def _find_rate(self, config: TrainingConfig, base_hash: str, device: str) -> float | None:
+        """Tokens/s of the last training here that was like it."""
+        rates = (
+            one.summary.tokens_per_second
+            for one in self.adapters.list_adapters(self.settings.tenant)
+            if (one.base_hash, one.config.method, one.config.layers_share, one.summary.device)
+            == (base_hash, config.method, config.layers_share, device)
+        )
+        return next(rates, None)

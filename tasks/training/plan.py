@@ -1,0 +1,182 @@
+"""What a training takes, before it starts: tokens, steps, time, and memory with its arithmetic.
+
+Weights, gradients and Adam's states after Rajbhandari et al., "ZeRO" (arXiv 1910.02054, section 3.1): 16 bytes a
+parameter for full fine-tuning in mixed precision. NF4 with double quantisation takes 4.127 bits (QLoRA, arXiv
+2305.14314, section 3). Activations are what the backward pass of LoRA needs, counted from the model's sizes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from tasks.training.train import Prepared
+from tasks.training_models import MemoryNeed, ModelShape, TrainingConfig, TrainingPlan
+
+NF4_BYTES = 4.127 / 8
+FULL_BYTES = 16
+ADAPTER_BYTES = 16
+"""float32 weights, gradients and Adam's two states."""
+
+DEVICE_BYTES = 80e9
+"""Of the accelerator that the table counts in."""
+
+USABLE_SHARE = 0.9
+"""Of a device's memory: the rest is fragments and the library's own."""
+
+PROCESS_BYTES = 0.9e9
+"""Of a process on a CPU that has imported what trains."""
+
+
+class Machine(NamedTuple):
+    """Where it will run."""
+
+    device: str
+    compute_bytes: int
+    """Of a number that is computed with: 2 or 4."""
+    tokens_per_second: float | None
+    """Measured in an earlier training of this base model and method here; None: not measured."""
+
+
+def plan_training(prepared: Prepared, config: TrainingConfig, machine: Machine) -> TrainingPlan:
+    """Everything that is known before the weights are loaded."""
+    shape = prepared.base.shape
+    steps = math.ceil(len(prepared.order) / config.batch_examples)
+    lengths = [len(prepared.train.examples[place].tokens) for place in prepared.order]
+    answers = [prepared.train.examples[place].answer_tokens for place in prepared.order]
+    tokens = max(lengths) * config.micro_batch_examples
+    activations = count_activations(shape, config, tokens, max(answers) * config.micro_batch_examples, machine)
+    needs = tuple(
+        need_memory(method, shape, config, activations=activations, tokens=tokens)
+        for method in ("full", "lora", "qlora")
+    )
+    peak = count_peak(shape, config, activations, machine)
+    seconds = prepared.tokens / machine.tokens_per_second if machine.tokens_per_second else None
+    return TrainingPlan(
+        adapter_id=prepared.adapter_id,
+        examples=len(prepared.train.examples),
+        left_out=prepared.train.left_out,
+        validation_examples=len(prepared.validation.examples),
+        kinds=prepared.train.kinds,
+        tokens=prepared.tokens,
+        steps=steps,
+        expected_seconds=seconds,
+        peak_memory_bytes=peak,
+        needs=needs,
+        lines=tuple(_explain(prepared, config, machine, steps, seconds, peak, needs)),
+    )
+
+
+def count_adapter(shape: ModelShape, config: TrainingConfig) -> int:
+    """Parameters of the adapter: rank x (in + out) for each linear map of the upper layers."""
+    layers = max(1, round(config.layers_share * shape.layers))
+    return layers * sum(config.rank * (before + after) for before, after in shape.linear_shapes)
+
+
+def count_activations(
+    shape: ModelShape, config: TrainingConfig, tokens: int, answer_tokens: int, machine: Machine
+) -> int:
+    """Bytes kept for the backward pass of one micro batch.
+
+    A layer keeps the inputs of its two norms and seven linear maps and of its activation, attention's queries, keys,
+    values and output, and for LoRA each linear map's input in float32; the loss keeps its logits twice in float32.
+    With checkpointing only the layers' inputs stay, and one layer is recomputed at a time.
+    """
+    hidden, wide, width = shape.hidden, shape.intermediate, shape.attention_width
+    layer = machine.compute_bytes * (6 * hidden + 2 * width + 2 * shape.key_value_width + 4 * wide)
+    layer += 4 * sum(before for before, _ in shape.linear_shapes) if machine.compute_bytes < 4 else 0
+    kept = (
+        shape.layers * machine.compute_bytes * hidden + layer if config.gradient_checkpointing else shape.layers * layer
+    )
+    return tokens * kept + 2 * 4 * answer_tokens * shape.vocabulary
+
+
+def count_peak(shape: ModelShape, config: TrainingConfig, activations: int, machine: Machine) -> int:
+    """What this machine will need at most; on a CPU 4-bit weights are unpacked, since nothing multiplies them."""
+    adapter = ADAPTER_BYTES * count_adapter(shape, config)
+    if machine.device == "cpu":
+        return round(PROCESS_BYTES + machine.compute_bytes * shape.parameters + adapter + activations)
+    linear = NF4_BYTES if config.method == "qlora" else machine.compute_bytes
+    return round(
+        linear * shape.linear_parameters + machine.compute_bytes * shape.other_parameters + adapter + activations
+    )
+
+
+def need_memory(method: str, shape: ModelShape, config: TrainingConfig, *, activations: int, tokens: int) -> MemoryNeed:
+    """What a method needs on accelerators, 16-bit weights, and how many of 80 GB hold it."""
+    total, adapter = shape.parameters, count_adapter(shape, config)
+    if method == "full":
+        weights, gradients, optimizer = 6 * total, 2 * total, 8 * total
+        said = f"{total / 1e9:.2f}e9 x (2 weights + 4 master copy + 2 gradients + 8 Adam)"
+    elif method == "lora":
+        weights, gradients, optimizer = 2 * total + 4 * adapter, 4 * adapter, 8 * adapter
+        said = f"{total / 1e9:.2f}e9 x 2 + {adapter / 1e6:.1f}e6 x 16"
+    else:
+        packed = round(NF4_BYTES * shape.linear_parameters)
+        weights, gradients, optimizer = packed + 2 * shape.other_parameters + 4 * adapter, 4 * adapter, 8 * adapter
+        said = (
+            f"{shape.linear_parameters / 1e9:.2f}e9 x {NF4_BYTES:.3f} + {shape.other_parameters / 1e9:.2f}e9 x 2 + "
+            f"{adapter / 1e6:.1f}e6 x 16"
+        )
+    summed = weights + gradients + optimizer + activations
+    return MemoryNeed(
+        method=method,
+        weights_bytes=weights,
+        gradients_bytes=gradients,
+        optimizer_bytes=optimizer,
+        activations_bytes=activations,
+        devices=max(1, math.ceil(summed / (USABLE_SHARE * DEVICE_BYTES))),
+        arithmetic=f"{said} + activations of {tokens} tokens {activations / 1e9:.2f}e9 = {summed / 1e9:.2f} GB",
+    )
+
+
+LLAMA_70B = ModelShape(
+    layers=80,
+    hidden=8192,
+    intermediate=28672,
+    heads=64,
+    key_value_heads=8,
+    head_size=128,
+    vocabulary=128256,
+    tied=False,
+)
+"""The article's example."""
+
+
+def explain_70b(config: TrainingConfig) -> str:
+    """The article's "2 GPUs instead of 36" for a 70B model, recomputed: one example of 2,048 tokens, checkpointing."""
+    large = config.model_copy(update={"gradient_checkpointing": True, "layers_share": 1.0})
+    machine = Machine("cuda", 2, None)
+    activations = count_activations(LLAMA_70B, large, 2048, 256, machine)
+    full, lora, qlora = (
+        need_memory(method, LLAMA_70B, large, activations=activations, tokens=2048).devices
+        for method in ("full", "lora", "qlora")
+    )
+    return (
+        f"a 70B model needs {full} devices of 80 GB for full fine-tuning, {lora} for LoRA, {qlora} for QLoRA; the often "
+        f'quoted "2 instead of 36" counts float32 states and smaller devices: the ratio is about right, 36 is not'
+    )
+
+
+def _explain(
+    prepared: Prepared,
+    config: TrainingConfig,
+    machine: Machine,
+    steps: int,
+    seconds: float | None,
+    peak: int,
+    needs: tuple[MemoryNeed, ...],
+) -> list[str]:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(prepared.train.kinds.items()))
+    rate = machine.tokens_per_second
+    return [
+        f"{len(prepared.train.examples)} examples ({kinds}), {prepared.train.left_out} too long, "
+        f"{len(prepared.validation.examples)} to validate",
+        f"{prepared.tokens} tokens in {steps} steps of {config.batch_examples} examples",
+        f"about {seconds:.0f} s at {rate:.0f} tokens/s, measured in the last training here"
+        if seconds is not None and rate
+        else "time: not measured on this machine yet; the progress bar will say",
+        f"memory here ({machine.device}, {machine.compute_bytes} bytes a number): {peak / 1e9:.2f} GB",
+        *(f"{need.method}: {need.arithmetic} -> {need.devices} x 80 GB" for need in needs),
+        explain_70b(config),
+    ]
