@@ -80,8 +80,10 @@ class AdaptableModel:
             self._adapted.delete_adapter(self._known.pop(0))
 
     def _load(self, adapter: AdapterFiles) -> None:
-        from peft import PeftModel
         from safetensors import SafetensorError
+
+        with quiet_vendors():
+            from peft import PeftModel
 
         check_fit(adapter, fingerprint_model(self._folder))
         source, name = str(adapter.folder), adapter.adapter_id

@@ -54,7 +54,7 @@ def make_adapter(base: Path, folder: Path, seed: int) -> AdapterFiles:
     config = LoraConfig(r=4, lora_alpha=64, init_lora_weights=False, target_modules=["q_proj", "v_proj", "down_proj"])
     model: Any = AutoModelForCausalLM.from_pretrained(base)
     with quiet_vendors():
-        get_peft_model(model, config).save_pretrained(folder)
+        get_peft_model(model, config).save_pretrained(str(folder))
     return AdapterFiles(f"adapter-{seed}", folder, fingerprint_model(base), PROMPT_VERSION)
 
 
@@ -101,7 +101,7 @@ def test_an_adapter_is_named_by_the_identity(base: Path, adapters: list[AdapterF
     [({"base_hash": "other"}, "was made for base model other"), ({"prompt_version": "0"}, "with prompt version 0")],
 )
 def test_an_adapter_for_something_else_is_refused(
-    base: Path, adapters: list[AdapterFiles], change: dict[str, str], said: str
+    base: Path, adapters: list[AdapterFiles], change: dict[str, Any], said: str
 ) -> None:
     shared = TransformersGenerator(str(base), cache=base)
     with pytest.raises(ConfigurationError, match=said):
