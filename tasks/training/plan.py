@@ -153,8 +153,8 @@ def explain_70b(config: TrainingConfig) -> str:
         for method in ("full", "lora", "qlora")
     )
     return (
-        f"a 70B model needs {full} devices of 80 GB for full fine-tuning, {lora} for LoRA, {qlora} for QLoRA; the often "
-        f'quoted "2 instead of 36" counts float32 states and smaller devices: the ratio is about right, 36 is not'
+        f"a 70B model needs {full} devices of 80 GB for full fine-tuning, {lora} for LoRA, {qlora} for QLoRA: "
+        f'the article\'s "2 instead of 36" is {full / qlora:.0f} to 1 here'
     )
 
 
@@ -169,13 +169,17 @@ def _explain(
 ) -> list[str]:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(prepared.train.kinds.items()))
     rate = machine.tokens_per_second
-    return [
+    said = "time: not measured on this machine yet; the progress bar will say"
+    if seconds is not None and rate:
+        said = f"about {seconds:.0f} s at {rate:.0f} tokens/s, measured in the last training here"
+    examples = (
         f"{len(prepared.train.examples)} examples ({kinds}), {prepared.train.left_out} too long, "
-        f"{len(prepared.validation.examples)} to validate",
+        f"{len(prepared.validation.examples)} to validate"
+    )
+    return [
+        examples,
         f"{prepared.tokens} tokens in {steps} steps of {config.batch_examples} examples",
-        f"about {seconds:.0f} s at {rate:.0f} tokens/s, measured in the last training here"
-        if seconds is not None and rate
-        else "time: not measured on this machine yet; the progress bar will say",
+        said,
         f"memory here ({machine.device}, {machine.compute_bytes} bytes a number): {peak / 1e9:.2f} GB",
         *(f"{need.method}: {need.arithmetic} -> {need.devices} x 80 GB" for need in needs),
         explain_70b(config),
