@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from tasks.errors import ArtifactCorrupt, ConfigurationError
 from tasks.integrations.causal_models import fingerprint_model, load_model
+from tasks.integrations.qlora.quiet import quiet_vendors
 from tasks.prompting import PROMPT_VERSION
 
 _WEIGHTS = "adapter_model.safetensors"
@@ -79,22 +80,31 @@ class AdaptableModel:
             self._adapted.delete_adapter(self._known.pop(0))
 
     def _load(self, adapter: AdapterFiles) -> None:
-        from peft import PeftModel
         from safetensors import SafetensorError
+
+        with quiet_vendors():
+            from peft import PeftModel
 
         check_fit(adapter, fingerprint_model(self._folder))
         source, name = str(adapter.folder), adapter.adapter_id
         try:
-            if self._adapted is None:
-                self._adapted = PeftModel.from_pretrained(self._base, source, adapter_name=name)
-            else:
-                self._adapted.load_adapter(source, adapter_name=name)
+            with quiet_vendors():
+                if self._adapted is None:
+                    self._adapted = PeftModel.from_pretrained(self._base, source, adapter_name=name)
+                else:
+                    self._adapted.load_adapter(source, adapter_name=name)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             # Whatever PEFT's parser, safetensors or torch found wrong in the files.
+            self._forget()
             said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise ArtifactCorrupt(
                 f"adapter {name} cannot be loaded: {said}", advice="promote another one, or train it again"
             ) from error
+
+    def _forget(self) -> None:
+        """PEFT puts an adapter's layers into the base model before it reads their weights: load everything anew."""
+        self._base = self._adapted = None
+        self._known.clear()
 
 
 def check_fit(adapter: AdapterFiles, base_hash: str) -> None:

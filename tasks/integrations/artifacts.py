@@ -1,4 +1,8 @@
-"""The `ArtifactStore` port on any fsspec URL: a folder an adapter, with a manifest that is written last."""
+"""The `ArtifactStore` port on any fsspec URL: a folder an adapter and content, with a manifest that is written last.
+
+A folder's name ends with a hash of what is in it, so that no file is ever written anew: who read the row of an adapter
+before it was measured again still finds every file that the row names.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +32,12 @@ class Artifacts:
 
     def put(self, name: str, files: Sequence[Path], texts: dict[str, str]) -> tuple[str, dict[str, str]]:
         """Write files and texts into a folder, its manifest last; returns its URL and the sha256 of each."""
-        url = f"{self._url}/{name}"
         contents = {file.name: file.read_bytes() for file in files} | {
             key: text.encode() for key, text in texts.items()
         }
         hashes = {key: hashlib.sha256(content).hexdigest() for key, content in sorted(contents.items())}
         manifest = json.dumps({"files": hashes}, indent=2).encode()
+        url = f"{self._url}/{name}/{hashlib.sha256(manifest).hexdigest()[:12]}"
         with _translated(url):
             system, folder = _open(url)
             system.makedirs(folder, exist_ok=True)
