@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import Field
 
@@ -100,39 +100,6 @@ class ModelShape(Noun):
     def parameters(self) -> int:
         """All of them."""
         return self.linear_parameters + self.other_parameters
-
-
-class MemoryNeed(NamedTuple):
-    """What a method needs beside the activations, and on how many devices it fits."""
-
-    method: str
-    weights_bytes: int
-    gradients_bytes: int
-    optimizer_bytes: int
-    activations_bytes: int
-    devices: int
-    arithmetic: str
-
-    @property
-    def total_bytes(self) -> int:
-        """All together, over all devices."""
-        return self.weights_bytes + self.gradients_bytes + self.optimizer_bytes + self.activations_bytes
-
-
-class TrainingPlan(Noun):
-    """What a training would take, before it starts; `lines` shows the arithmetic."""
-
-    adapter_id: str
-    examples: int
-    left_out: int
-    validation_examples: int
-    kinds: dict[str, int] = Field(description="examples by kind: gold shown, gold withheld, refusal")
-    tokens: int = Field(description="trained over all epochs, padding left out")
-    steps: int
-    expected_seconds: float | None = Field(description="None: nothing was measured on such a device yet")
-    peak_memory_bytes: int = Field(description="expected of this configuration on this machine")
-    needs: tuple[MemoryNeed, ...]
-    lines: tuple[str, ...]
 
 
 class TrainingSummary(Noun):

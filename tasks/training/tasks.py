@@ -7,7 +7,7 @@ import socket
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.training.train import DatasetContent, train_adapter
+from tasks.training.train import train_adapter
 from tasks.training_models import TrainedAdapter, TrainingConfig
 from tasks.training_ports import Report, TrainingProgress
 from tasks.wiring import Application, application
@@ -40,6 +40,3 @@ def train_on_dataset(
 def train_adapter_task(dataset_id: str, config: TrainingConfig) -> TrainedAdapter:
     """Train an adapter on a dataset, or find the one that was trained of it before."""
     return train_on_dataset(application(), dataset_id, config)
-
-
-__all__ = ["DatasetContent", "ignore_progress", "train_adapter_task", "train_on_dataset"]
