@@ -83,8 +83,10 @@ def _find_contradictions(chosen: Mapping[str, Any]) -> list[str]:
     """What no field alone shows; a field with a fault of its own is told there."""
 
     def number(name: str) -> float | None:
-        value = chosen.get(name, TrainingConfig.model_fields[name].default)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        try:
+            return float(chosen.get(name, TrainingConfig.model_fields[name].default))
+        except (TypeError, ValueError):
+            return None
 
     faults = []
     micro, batch = number("micro_batch_examples"), number("batch_examples")

@@ -47,16 +47,13 @@ def load_trainable(folder: Path, config: TrainingConfig, device: str) -> Loaded:
     # float16 gradients vanish without loss scaling, and the cards that know only float16 are older than this product.
     dtype = torch.float32 if dtype is torch.float16 else dtype
     model = _load_packed(folder, dtype, device) if config.method == "qlora" else _load_plain(folder, dtype)
-    layers = int(model.config.num_hidden_layers)
-    first = layers - max(1, round(config.layers_share * layers))
     set_seed(config.seed)
     lora = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules="all-linear",
-        layers_to_transform=list(range(first, layers)) if first else None,
+        target_modules=_choose_maps(model, config.layers_share),
         bias="none",
     )
     peft = get_peft_model(model, lora)
@@ -66,6 +63,17 @@ def load_trainable(folder: Path, config: TrainingConfig, device: str) -> Loaded:
     if config.gradient_checkpointing:
         peft.enable_input_require_grads()
     return Loaded(peft, dtype)
+
+
+def _choose_maps(model: Any, layers_share: float) -> str | list[str]:
+    """The linear maps that get adapters: all but the output layer, of the upper layers."""
+    layers = model.get_decoder().layers
+    first = len(layers) - max(1, round(layers_share * len(layers)))
+    if not first:
+        return "all-linear"
+    names = {id(layer): name for name, layer in model.named_modules()}
+    linear = [one for layer in layers[first:] for one in layer.modules() if hasattr(one, "in_features")]
+    return [names[id(one)] for one in linear]
 
 
 def _load_plain(folder: Path, dtype: Any) -> Any:

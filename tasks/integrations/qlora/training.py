@@ -75,7 +75,7 @@ class QLoRATrainer:
             return
         raise ConfigurationError(
             f"strategy=fsdp shares one model between {config.devices} GPUs; this command trains on one device",
-            advice="docs/train.md shows the launch on several GPUs; --plan tells what they need",
+            advice="use a preset for one device, for example 70b-qlora-one-gpu: docs/train.md",
         )
 
     def _train_once(self, job: TrainingJob, base: TransformersBase, micro: int, report: Report) -> TrainingOutcome:
