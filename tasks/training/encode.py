@@ -53,6 +53,18 @@ def _encode(example: TrainingExample, base: TrainingBase) -> EncodedExample:
     return EncodedExample(example.pair_id, (*prompt, *answer), len(answer))
 
 
+def take_tokens(examples: Sequence[EncodedExample], most_tokens: int) -> tuple[EncodedExample, ...]:
+    """As many examples as fit, in an order drawn from their names; one where there are any."""
+    taken: list[EncodedExample] = []
+    tokens = 0
+    for one in sorted(examples, key=lambda one: open_random("validation", one.pair_id).random()):
+        tokens += len(one.tokens)
+        if taken and tokens > most_tokens:
+            break
+        taken.append(one)
+    return tuple(taken)
+
+
 def order_examples(examples: Sequence[EncodedExample], config: TrainingConfig) -> list[int]:
     """Places of the examples over all epochs, `batch_examples` a step, those of a step of similar length.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tasks.curation_models import Example, Split
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, DatasetRejected
-from tasks.training.encode import EncodedSplit, encode_split, order_examples
+from tasks.training.encode import EncodedSplit, encode_split, order_examples, take_tokens
 from tasks.training_models import TrainedAdapter, TrainingConfig, derive_adapter_id
 from tasks.training_ports import (
     AdapterTrainer,
@@ -28,6 +28,9 @@ from tasks.training_ports import (
 
 MANIFEST = "training.json"
 _WEIGHTS = ("adapter_config.json", "adapter_model.safetensors")
+_VALIDATED = 0.1
+"""Tokens of one validation against those of the training: a short one must not spend its time on being watched."""
+
 _CURVE, _LOSSES = "loss.png", "losses.json"
 
 
@@ -89,12 +92,15 @@ def prepare_training(
             "the dataset's training split is empty", advice="approve more pairs: expertloop curate review"
         )
     train = encode_split(content.train, base, config, split_sentences)
+    order = order_examples(train.examples, config)
+    trained = sum(len(train.examples[place].tokens) for place in order)
+    validation = encode_split(content.validation, base, config, split_sentences)
     return Prepared(
         adapter_id=derive_adapter_id(content.dataset_id, base.base_hash, config),
         base=base,
         train=train,
-        validation=encode_split(content.validation, base, config, split_sentences),
-        order=order_examples(train.examples, config),
+        validation=validation._replace(examples=take_tokens(validation.examples, round(_VALIDATED * trained))),
+        order=order,
     )
 
 

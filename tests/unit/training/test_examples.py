@@ -11,10 +11,11 @@ from tasks.curation_models import FrozenPassage
 from tasks.errors import DatasetRejected
 from tasks.models import Passage, Question
 from tasks.prompting import REFUSAL
-from tasks.training.encode import encode_split, order_examples
+from tasks.training.encode import encode_split, order_examples, take_tokens
 from tasks.training.examples import Kind, TrainingExample, choose_kinds, make_examples, render_example
 from tasks.training.marks import add_marks
 from tasks.training.presets import make_config
+from tasks.training_ports import EncodedExample
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher
@@ -172,3 +173,12 @@ def test_max_tokens_counts_over_all_epochs() -> None:
     assert 1.45 * total < trained <= 1.5 * total
     with pytest.raises(DatasetRejected, match="no example is short enough"):
         order_examples(encoded, make_config(values={"max_tokens": 10}))
+
+
+def test_validation_takes_no_more_than_its_tokens_and_never_nothing() -> None:
+    examples = [EncodedExample(f"pair {number}", (1,) * 100, 10) for number in range(20)]
+    taken = take_tokens(examples, 350)
+    assert len(taken) == 3
+    assert take_tokens(list(reversed(examples)), 350) == taken
+    assert len(take_tokens(examples, 1)) == 1
+    assert take_tokens([], 100) == ()

@@ -1,0 +1,59 @@
+"""The plan's arithmetic: what is known of published models, and what must grow with what."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.answering.sentences import split_sentences
+from tasks.training.plan import LLAMA_70B, Machine, count_adapter, explain_70b, need_memory, plan_training
+from tasks.training.presets import make_config
+from tasks.training.train import DatasetContent, prepare_training
+from tasks.training_models import TrainingPlan
+from tests.fakes.training import LetterBase, make_example
+
+CONTENT = DatasetContent("dataset-1", [make_example(n) for n in range(40)], [make_example(90)], documents=40)
+CPU = Machine("cpu", 4, None)
+
+
+def plan(machine: Machine = CPU, **values: object) -> TrainingPlan:
+    config = make_config(values=values)
+    return plan_training(prepare_training(CONTENT, config, LetterBase(), split_sentences), config, machine)
+
+
+def test_a_published_model_has_its_published_number_of_parameters() -> None:
+    assert pytest.approx(70.55e9, rel=0.001) == LLAMA_70B.parameters
+
+
+def test_an_adapter_has_rank_times_in_and_out_of_each_map() -> None:
+    whole, half = (count_adapter(LLAMA_70B, make_config(values={"layers_share": share})) for share in (1.0, 0.5))
+    assert whole == 80 * 16 * sum(before + after for before, after in LLAMA_70B.linear_shapes)
+    assert half * 2 == whole
+
+
+def test_full_fine_tuning_takes_sixteen_bytes_a_parameter_and_qlora_a_fraction() -> None:
+    full, lora, qlora = (
+        need_memory(method, LLAMA_70B, make_config(), activations=0, tokens=1) for method in ("full", "lora", "qlora")
+    )
+    assert full.total_bytes == 16 * LLAMA_70B.parameters
+    assert full.devices > lora.devices > qlora.devices == 1
+    assert "16 devices" in explain_70b(make_config())
+
+
+def test_steps_tokens_and_examples_are_those_of_the_training() -> None:
+    made = plan(max_tokens=4000)
+    assert made.tokens <= 4000
+    assert made.examples == 40
+    assert sum(made.kinds.values()) == 40
+    assert any(f"{made.tokens} tokens in {made.steps} steps" in line for line in made.lines)
+
+
+def test_memory_grows_with_what_is_computed_at_once_and_shrinks_with_checkpointing() -> None:
+    small, large = plan(micro_batch_examples=1), plan(micro_batch_examples=8)
+    assert large.peak_memory_bytes > small.peak_memory_bytes
+    assert plan(micro_batch_examples=8, gradient_checkpointing=True).peak_memory_bytes < large.peak_memory_bytes
+
+
+def test_time_is_told_where_it_was_measured() -> None:
+    assert plan().expected_seconds is None
+    measured = plan(CPU._replace(tokens_per_second=100.0))
+    assert measured.expected_seconds == pytest.approx(measured.tokens / 100)
