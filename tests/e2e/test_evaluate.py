@@ -181,5 +181,6 @@ def test_arms_need_a_dataset_and_advice_says_that_evidence_is_missing(company: C
     advice = company.run("advise", "--json")
     assert advice.code == 0, advice.errors
     assert advice.record["recommendation"] == "not-enough-evidence"
-    assert f"0 of {len(FILES)} documents (0%) changed" in " ".join(advice.record["sentences"])
+    documents = len(company.run("documents", "--json").records)
+    assert f"0 of {documents} documents (0%) changed" in " ".join(advice.record["sentences"])
     assert company.run("evaluate", "questions.jsonl", "--arms").code == 2
