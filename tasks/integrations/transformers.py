@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from tasks.errors import ConfigurationError
@@ -50,6 +51,8 @@ class TransformersGenerator:
         self._cache = cache
         self._dtype = dtype
         self._adapter: AdapterFiles | None = None
+        # A tokenizer keeps how special tokens are read as a state of its own: one thread at a time.
+        self._encoding = Lock()
 
     def with_adapter(self, adapter: AdapterFiles) -> TransformersGenerator:
         """The same model with an adapter: the base weights are shared, whichever of the two is asked first."""
@@ -91,7 +94,8 @@ class TransformersGenerator:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, read as plain text, without special tokens."""
-        return [len(encode_text(self._tokenizer, text)) for text in texts]
+        with self._encoding:
+            return [len(encode_text(self._tokenizer, text)) for text in texts]
 
     def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
         """One greedy generation a prompt, in their order.
@@ -99,7 +103,8 @@ class TransformersGenerator:
         Raises:
             ConfigurationError: The model cannot be loaded, or a prompt and its answer exceed its context.
         """
-        encoded = [encode_messages(self._tokenizer, messages) for messages in prompts]
+        with self._encoding:
+            encoded = [encode_messages(self._tokenizer, messages) for messages in prompts]
         longest = max(map(len, encoded), default=0)
         if longest + max_tokens > self.context_tokens:
             raise ConfigurationError(

@@ -67,9 +67,11 @@ class Models(Spaces):
         champion = self.champions.read_champion(self.settings.tenant, self.settings.scope)
         if champion is None:
             return self.local_model(name)
-        if self._adapted is None or self._adapted[0] != champion:
-            self._adapted = champion, self._open_champion(champion, name)
-        return self._adapted[1]
+        adapted = self._adapted
+        if adapted is None or adapted[0] != champion:
+            adapted = self._adapted = champion, self._open_champion(champion, name)
+        # Not read again: another thread, which asked before a promotion, may have put back the former one meanwhile.
+        return adapted[1]
 
     def _open_champion(self, adapter_id: str, model: str) -> Generator:
         """Loaded when first asked; one that was made for another model than the configured one does not serve."""
@@ -93,11 +95,9 @@ class Models(Spaces):
         Args:
             name: "smollm2", a folder or a hub id.
         """
-        if name not in self._models:
-            from tasks.integrations.transformers import TransformersGenerator
+        from tasks.integrations.transformers import TransformersGenerator
 
-            self._models[name] = TransformersGenerator(name, cache=self.settings.cache)
-        return self._models[name]
+        return self._models.setdefault(name, TransformersGenerator(name, cache=self.settings.cache))
 
     def base_generator(self, model: str | None = None) -> TransformersGenerator:
         """A model without an adapter.
