@@ -26,10 +26,14 @@ def evaluate_arms(app: Application, options: ArmsOptions, *, as_json: bool) -> N
     """Ask the arms, and show them with the gate's decision."""
     from tasks.evaluation import tasks as evaluation
 
-    models = evaluation.ArmModels(app.base_generator())
     if options.adapter:
-        tuned = app.generator_for(options.adapter)
-        models = models._replace(tuned=tuned, adapter_id=options.adapter)
+        adapter, dataset = (
+            app.adapters.find_adapter(app.settings.tenant, options.adapter),
+            app.find_dataset(options.dataset),
+        )
+        models = evaluation.choose_models(app, dataset, adapter.base_model, app.adapt(adapter), adapter.adapter_id)
+    else:
+        models = evaluation.ArmModels(app.base_generator())
     request = evaluation.ArmsRequest(options.dataset, options.max_questions, progress=_show_progress)
     report = evaluation.evaluate_arms(app, models, request)
     decision = evaluation.decide_promotion(app, report) if options.adapter else None

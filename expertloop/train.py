@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from expertloop.arms import print_arms
+from expertloop.arms import arms_record, print_arms
+from expertloop.curate import refresh
 from expertloop.output import console, messages, print_json, print_note
 from expertloop.prefect_server import start_prefect_server
 from tasks.errors import ConfigurationError
@@ -18,7 +19,7 @@ from tasks.settings import Settings
 from tasks.wiring import Application, application
 
 if TYPE_CHECKING:
-    from tasks.training_models import ArmsReport, RetrainRequest, RetrainResult, TrainingConfig
+    from tasks.training_models import RetrainRequest, RetrainResult, TrainingConfig
     from tasks.training_ports import TrainingProgress
 
 
@@ -85,6 +86,7 @@ def read_config(preset: str, values: list[str], max_tokens: int | None) -> Train
 
 def show_plan(app: Application, scope: str, config: TrainingConfig, *, as_json: bool) -> None:
     """What a training would take, with the arithmetic; nothing is trained."""
+    refresh(app, None)
     dataset = app.freeze_pairs(scope, report=print_note).dataset
     made = app.plan_training(dataset.dataset_id, config)
     if as_json:
@@ -126,24 +128,11 @@ def watch_training(app: Application) -> Iterator[None]:
 def describe_result(result: RetrainResult) -> dict[str, Any]:
     """The object of `--json`."""
     summary = result.trained.summary
-    return {
-        "dataset_id": result.trained.dataset_id,
-        "adapter_id": result.trained.adapter_id,
+    return arms_record(result.report, result.decision) | {
         "training": {"seconds": summary.seconds, "tokens_per_second": summary.tokens_per_second}
         | {"peak_memory_bytes": summary.peak_memory_bytes, "final_loss": summary.final_loss}
         | {"tokens": summary.tokens, "steps": summary.steps, "new": result.trained.is_new},
-        **describe_arms(result.report),
-        "gate": result.decision.model_dump(mode="json"),
         "promoted": result.promoted,
-    }
-
-
-def describe_arms(report: ArmsReport) -> dict[str, Any]:
-    """The arms as JSON; `champion+rag` is absent without a champion."""
-    return {
-        "arms": {row.pop("arm"): row for row in report.as_rows()},
-        "differences": [one.model_dump(mode="json") for one in (*report.differences, *report.slices)],
-        "forgetting": report.forgetting.model_dump(mode="json") if report.forgetting else None,
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tasks.models import Noun
-from tasks.training_models import Adapter, AdapterState
+from tasks.training_models import Adapter
 
 
 class ChampionChange(Noun):
@@ -62,9 +62,6 @@ class AdapterStore(Protocol):
             ConfigurationError: There is none, or more than one.
         """
 
-    def set_state(self, adapter_id: str, state: AdapterState, reason: str) -> None:
-        """Say what it is now, and why."""
-
 
 class ChampionStore(Protocol):
     """Who serves: one row a tenant and scope, moved by one commit."""
@@ -73,7 +70,7 @@ class ChampionStore(Protocol):
         """The adapter_id; None: the base model alone."""
 
     def promote(self, adapter_id: str, move: Move) -> ChampionChange | None:
-        """Make it the champion; None, and nothing is written, when it is already."""
+        """Make it the champion and say so of the adapter, in one commit; None, nothing written, when it is already."""
 
     def roll_back(self, move: Move) -> ChampionChange | None:
         """Back to the champion before this one; None when there was none."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from prefect import task
 
 from tasks.arm_models import Advice, ArmResult, StoredReport
-from tasks.curation_models import Example
+from tasks.curation_models import Dataset, Example
 from tasks.errors import ConfigurationError
 from tasks.evaluation import gate
 from tasks.evaluation.advise import advise_company
@@ -255,6 +255,15 @@ def evaluate_arms(app: Application, models: ArmModels, request: ArmsRequest | No
     return report
 
 
+def choose_models(app: Application, dataset: Dataset, base_model: str, tuned: Generator, adapter_id: str) -> ArmModels:
+    """An adapter beside its base model and whoever serves the dataset's readers, if that is another one."""
+    models = ArmModels(app.base_generator(base_model), tuned, adapter_id=adapter_id)
+    champion = app.champions.read_champion(dataset.tenant, dataset.scope)
+    if champion in (None, adapter_id):
+        return models
+    return models._replace(champion=app.generator_for(str(champion)), champion_id=champion)
+
+
 def decide_promotion(app: Application, report: ArmsReport) -> GateDecision:
     """Whether the candidate replaces what serves, by the configured limits."""
     return gate.decide_promotion(report, app.gate_limits())
@@ -265,12 +274,9 @@ def compare_arms(trained: TrainedAdapter, max_questions: int | None) -> ArmsRepo
     """Judge what was trained against its base model and against whoever serves its dataset's readers."""
     app = application()
     dataset = app.find_dataset(trained.dataset_id)
-    models = ArmModels(
-        app.base_generator(trained.config.base_model), app.candidate_generator(trained), adapter_id=trained.adapter_id
+    models = choose_models(
+        app, dataset, trained.config.base_model, app.candidate_generator(trained), trained.adapter_id
     )
-    champion = app.champions.read_champion(dataset.tenant, dataset.scope)
-    if champion not in (None, trained.adapter_id):
-        models = models._replace(champion=app.generator_for(str(champion)), champion_id=champion)
     return evaluate_arms(app, models, ArmsRequest(trained.dataset_id, max_questions, progress=app.report_arms))
 
 

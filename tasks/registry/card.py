@@ -40,7 +40,7 @@ def write_model_card(adapter: Adapter, measured: str) -> str:
 _LIMITS = """## Limits
 
 It was trained on the answers of one company's experts to questions about one state of its documents. It says nothing
-reliable without passages, its facts are as old as its dataset, and it must be asked with the prompt version below: what
+reliable without passages, its facts are as old as its dataset, and it must be asked with the prompt version above: what
 it was trained on is what it is asked. An adapter is no place for secrets: whoever may load it may get its training data
 out of it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tasks.errors import ConfigurationError
-from tasks.registry_ports import AdapterStore, ChampionChange, ChampionStore, Move
+from tasks.registry_ports import ChampionChange, ChampionStore, Move
 from tasks.training_models import Adapter, AdapterState
 
 
@@ -13,7 +13,6 @@ def promote_adapter(
     adapter: Adapter,
     *,
     champions: ChampionStore,
-    store: AdapterStore,
     author: str,
     now: datetime,
     override: str = "",
@@ -31,7 +30,7 @@ def promote_adapter(
         raise ConfigurationError(
             f"adapter {adapter.adapter_id} is marked: {adapter.reason}", advice="train again without what was erased"
         )
-    allowed = adapter.state is AdapterState.PROMOTED or (adapter.decision and adapter.decision.decision == "promote")
+    allowed = adapter.decision is not None and adapter.decision.decision == "promote"
     if not allowed and not override:
         said = adapter.decision.decision if adapter.decision else "nothing yet"
         raise ConfigurationError(
@@ -39,9 +38,7 @@ def promote_adapter(
             advice="see `expertloop adapters`; to let it serve all the same, say why: --override REASON",
         )
     move = Move(tenant=adapter.tenant, scope=adapter.scope, action="promote", author=author, reason=override, at=now)
-    change = champions.promote(adapter.adapter_id, move)
-    store.set_state(adapter.adapter_id, AdapterState.PROMOTED, override)
-    return change
+    return champions.promote(adapter.adapter_id, move)
 
 
 def roll_back(

@@ -47,7 +47,6 @@ class Registry(Models):
         return promote_adapter(
             adapter,
             champions=self.champions,
-            store=self.adapters,
             author=author,
             now=datetime.now(UTC),
             override=override,

@@ -13,8 +13,8 @@ PHI_TEMPLATE = (
 
 
 def save_byte_tokenizer(folder: Path, template: str | None = PHI_TEMPLATE) -> Any:
-    """A token a byte, and Phi-3's control tokens."""
-    from tokenizers import Tokenizer
+    """A token a byte, Phi-3's control tokens, and "</s>" that is one without being declared special."""
+    from tokenizers import AddedToken, Tokenizer
     from tokenizers.decoders import ByteLevel as ByteDecoder
     from tokenizers.models import BPE
     from tokenizers.pre_tokenizers import ByteLevel
@@ -25,6 +25,7 @@ def save_byte_tokenizer(folder: Path, template: str | None = PHI_TEMPLATE) -> An
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     tokenizer.decoder = ByteDecoder()
     tokenizer.add_special_tokens(CONTROL)
+    tokenizer.add_tokens([AddedToken("</s>", special=False, normalized=False)])
     fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, eos_token=CONTROL[0], pad_token=CONTROL[0], additional_special_tokens=CONTROL[1:]
     )
@@ -33,7 +34,9 @@ def save_byte_tokenizer(folder: Path, template: str | None = PHI_TEMPLATE) -> An
     return fast
 
 
-def save_tiny_phi(folder: Path, *, template: str | None = PHI_TEMPLATE, seed: int = 7) -> Path:
+def save_tiny_phi(
+    folder: Path, *, template: str | None = PHI_TEMPLATE, seed: int = 7, context_tokens: int = 2048
+) -> Path:
     """The folder, with a model in it."""
     import torch
     from transformers import Phi3Config, Phi3ForCausalLM
@@ -47,7 +50,7 @@ def save_tiny_phi(folder: Path, *, template: str | None = PHI_TEMPLATE, seed: in
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=2048,
+        max_position_embeddings=context_tokens,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,

@@ -57,12 +57,6 @@ class DatabaseAdapters:
             raise ConfigurationError(f"{problem} the id {name!r}", advice="see them with: expertloop adapters")
         return found[0]
 
-    def set_state(self, adapter_id: str, state: AdapterState, reason: str) -> None:
-        """Say what it is now, and why."""
-        change = sa.update(adapters).where(adapters.c.adapter_id == adapter_id).values(state=state, reason=reason)
-        with self._database.write() as connection:
-            connection.execute(change)
-
 
 class DatabaseChampions:
     """Who serves; moves come one after another, and each is kept."""
@@ -76,11 +70,13 @@ class DatabaseChampions:
             return _read_champion(connection, tenant, scope)
 
     def promote(self, adapter_id: str, move: Move) -> ChampionChange | None:
-        """Make it the champion; None, and nothing is written, when it is already."""
+        """Make it the champion and say so of the adapter, in one commit; None, nothing written, when it is already."""
         with self._database.write() as connection:
             lock_name(connection, "champions")
             if _read_champion(connection, move.tenant, move.scope) == adapter_id:
                 return None
+            promoted = sa.update(adapters).where(adapters.c.adapter_id == adapter_id)
+            connection.execute(promoted.values(state=AdapterState.PROMOTED, reason=move.reason))
             return _move(connection, adapter_id, move)
 
     def roll_back(self, move: Move) -> ChampionChange | None:

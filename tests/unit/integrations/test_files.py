@@ -132,7 +132,7 @@ def test_a_device_is_listed_as_special(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything; the next test does it as another account")
 def test_unreadable_files_and_folders_are_listed(tmp_path: Path) -> None:
-    check_unreadable(tmp_path)
+    assert list_unreadable(tmp_path) == UNREADABLE
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
@@ -149,14 +149,22 @@ def test_unreadable_files_and_folders_are_listed_for_another_account(tmp_path: P
             os.chown(tmp_path, 65534, 65534)
             os.setgid(65534)
             os.setuid(65534)
-            check_unreadable(tmp_path)
-            status = 0
+            status = int(list_unreadable(tmp_path) != UNREADABLE)
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def check_unreadable(folder: Path) -> None:
+UNREADABLE = {
+    "fine.txt": None,
+    "locked.txt": "unreadable",
+    "closed/": "unreadable",
+    "names-only/inner.txt": "unreadable",
+}
+
+
+def list_unreadable(folder: Path) -> dict[str, str | None]:
+    """What is listed of a folder with a file, a folder and a folder's contents that this account may not read."""
     write(folder, "fine.txt", "locked.txt", "closed/inner.txt", "names-only/inner.txt")
     (folder / "locked.txt").chmod(0)
     (folder / "closed").chmod(0)
@@ -164,12 +172,7 @@ def check_unreadable(folder: Path) -> None:
     reasons = list_reasons(open_folder(folder))
     (folder / "closed").chmod(0o700)
     (folder / "names-only").chmod(0o700)
-    assert reasons == {
-        "fine.txt": None,
-        "locked.txt": "unreadable",
-        "closed/": "unreadable",
-        "names-only/inner.txt": "unreadable",
-    }
+    return reasons
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tasks.integrations.transformers import TransformersGenerator
 from tasks.settings import Settings
 from tasks.wiring import Application
 from tests.fakes.generator import FakeGenerator
-from tests.unit.integrations.test_transformers import save_tokenizer
+from tests.fakes.tiny_models import save_byte_tokenizer
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     path = tmp_path_factory.mktemp("llama")
-    tokenizer: Any = save_tokenizer(path)
+    tokenizer: Any = save_byte_tokenizer(path)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,14 +15,10 @@ from tasks.integrations.chat_tokens import encode_messages, encode_text, find_tu
 from tasks.integrations.transformers import TransformersGenerator
 from tasks.models import Message
 from tasks.settings import default_cache
+from tests.fakes.tiny_models import PHI_TEMPLATE, save_byte_tokenizer, save_tiny_phi
 
 pytestmark = pytest.mark.slow
 
-CONTROL = ["<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
-PHI_TEMPLATE = (
-    "{% for message in messages %}<|{{ message.role }}|>\n{{ message.content | trim }}<|end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
-)
 NO_SYSTEM_TEMPLATE = (
     "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + PHI_TEMPLATE
 )
@@ -33,51 +28,10 @@ def chat(user: str, system: str = "Answer with one word.") -> list[Message]:
     return [Message(role="system", content=system), Message(role="user", content=user)]
 
 
-def save_tokenizer(folder: Path, template: str | None = PHI_TEMPLATE) -> Any:
-    """A byte tokenizer with Phi-3's control tokens, and "</s>" that is one without being declared special."""
-    from tokenizers import AddedToken, Tokenizer
-    from tokenizers.decoders import ByteLevel as ByteDecoder
-    from tokenizers.models import BPE
-    from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
-    tokenizer = Tokenizer(BPE(vocab=alphabet, merges=[]))
-    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = ByteDecoder()
-    tokenizer.add_special_tokens(CONTROL)
-    tokenizer.add_tokens([AddedToken("</s>", special=False, normalized=False)])
-    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer, eos_token=CONTROL[0], pad_token=CONTROL[0], additional_special_tokens=CONTROL[1:]
-    )
-    fast.chat_template = template
-    fast.save_pretrained(folder)
-    return fast
-
-
 @pytest.fixture(scope="module")
 def phi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny Phi-3: the real architecture with its fused projections, random weights."""
-    import torch
-    from transformers import Phi3Config, Phi3ForCausalLM
-
-    folder = tmp_path_factory.mktemp("phi") / "tiny-phi3"
-    tokenizer = save_tokenizer(folder)
-    torch.manual_seed(7)
-    config = Phi3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-    )
-    Phi3ForCausalLM(config).save_pretrained(folder)
-    return folder
+    return save_tiny_phi(tmp_path_factory.mktemp("phi") / "tiny-phi3", context_tokens=512)
 
 
 @pytest.fixture
@@ -152,7 +106,7 @@ def test_the_turn_ends_with_what_the_template_writes_after_an_answer(phi: Path) 
 
 
 def test_a_template_without_a_system_role_gets_the_instruction_with_the_question(tmp_path: Path) -> None:
-    save_tokenizer(tmp_path, NO_SYSTEM_TEMPLATE)
+    save_byte_tokenizer(tmp_path, NO_SYSTEM_TEMPLATE)
     tokenizer = load_tokenizer(tmp_path)
     assert tokenizer.decode(encode_messages(tokenizer, chat("Hi", "Be brief."))) == (
         "<|user|>\nBe brief.\n\nHi<|end|>\n<|assistant|>\n"
@@ -161,7 +115,7 @@ def test_a_template_without_a_system_role_gets_the_instruction_with_the_question
 
 @pytest.mark.parametrize("template", [None, "{{ messages[0].content }}", "{{ raise_exception('no') }}"])
 def test_a_tokenizer_without_a_usable_chat_template_is_refused(tmp_path: Path, template: str | None) -> None:
-    save_tokenizer(tmp_path, template)
+    save_byte_tokenizer(tmp_path, template)
     with pytest.raises(ConfigurationError, match="chat template"):
         encode_messages(load_tokenizer(tmp_path), chat("Hi"))
 

@@ -52,7 +52,6 @@ def promote(app: Application, name: str) -> None:
     promote_adapter(
         app.adapters.find_adapter("default", name),
         champions=app.champions,
-        store=app.adapters,
         author="anna",
         now=NOW,
         override="a test",
