@@ -151,7 +151,7 @@ def test_thousands_cases_are_a_few_at_a_time_in_memory_and_stay_in_order(world: 
         seen.append(handled.case.id)
         if place % 500 == 499:
             del handled
-            alive = sum(isinstance(one, HandledCase) for one in gc.get_objects())
+            alive = sum(type(one) is HandledCase for one in gc.get_objects())
             most = max(most, alive)
     assert seen == [f"c{number}" for number in range(count)]
     assert most <= 100 + BATCH_CASES

@@ -19,7 +19,7 @@ from tasks.integrations.qlora.loading import Loaded, load_trainable, unpack_weig
 from tasks.integrations.qlora.quiet import quiet_vendors
 from tasks.models import Message
 from tasks.training_models import TrainingConfig
-from tasks.training_ports import TrainingOutcome, TrainingProgress
+from tasks.training_ports import EncodedExample, TrainingOutcome, TrainingProgress
 from tests.conftest import REPOSITORY
 from tests.fakes.tiny_models import save_tiny_phi
 from tests.fakes.training import make_job
@@ -35,11 +35,20 @@ def phi(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Run(list[TrainingProgress]):
     """A training and what it reported."""
 
-    def __init__(self, phi: Path, folder: Path, trainer: QLoRATrainer | None = None, **values: object) -> None:
+    def __init__(
+        self, phi: Path, folder: Path, trainer: QLoRATrainer | None = None, *, unlike: str = "", **values: object
+    ) -> None:
         super().__init__()
         trainer = trainer or QLoRATrainer(cache=folder)
         self.folder = folder
-        job = make_job(trainer.open_base(str(phi)), str(phi), folder, **values)
+        base = trainer.open_base(str(phi))
+        job = make_job(base, str(phi), folder, **values)
+        if unlike:
+            # What training makes unlikely: the more is learnt, the worse it is judged, on every processor.
+            answer = base.encode_answer(unlike)
+            judged = [(*one.tokens[: -one.answer_tokens], *answer) for one in job.validation]
+            validation = [EncodedExample(f"unlike-{place}", ids, len(answer)) for place, ids in enumerate(judged)]
+            job = job._replace(validation=validation)
         self.outcome: TrainingOutcome = trainer.train(job, self.append)
 
     def weights(self) -> dict[str, Any]:
@@ -187,7 +196,7 @@ def test_a_full_disk_in_a_checkpoint_is_told_and_gone_on_from(phi: Path, tmp_pat
 
 
 def test_patience_ends_a_training_and_the_best_weights_are_kept(phi: Path, tmp_path: Path) -> None:
-    run = Run(phi, tmp_path, epochs=12, learning_rate=0.9, patience_evaluations=2, warmup_share=0, dropout=0)
+    run = Run(phi, tmp_path, unlike="Not so, never.", epochs=12, learning_rate=0.05, patience_evaluations=2, dropout=0)
     summary = run.outcome.summary
     assert summary.stopped_early
     assert summary.steps < 36
