@@ -19,6 +19,7 @@ from expertloop import (
     curate,
     curate_data,
     curate_review,
+    deploy,
     doctor,
     erase,
     evaluate,
@@ -52,6 +53,7 @@ app.command("quarantine")(show.quarantine)
 app.command("gaps")(show.gaps)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
+app.command("deploy")(deploy.deploy)
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("adapters")(adapters.adapters)

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     gate_forgetting: float = Field(default=0.05, ge=0, le=1, description="largest drop on general questions")
     gate_perplexity: float = Field(default=1.25, ge=1, description="largest growth on general text, times")
 
+    notify_url: SecretStr | None = Field(
+        default=None,
+        description="who is told of failed runs: an Apprise address, such as jsons://host/path or mailtos://…",
+    )
+
     processes: Path = Field(default=Path("data/processes"), description="one folder a business process")
     outbox_url: str | None = Field(
         default=None, description="where replies go: a folder, https://…, smtp(s)://…, or a database with ?table="
@@ -174,6 +179,11 @@ def prepare_prefect(settings: Settings) -> bool:
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     return alone
+
+
+def find_prefect_server() -> str | None:
+    """The server that is named for flows of this process."""
+    return os.environ.get("PREFECT_API_URL")
 
 
 def use_prefect_server(url: str) -> None:
