@@ -29,6 +29,7 @@ from expertloop import (
     serve,
     show,
     train,
+    up,
 )
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
@@ -54,6 +55,7 @@ app.command("gaps")(show.gaps)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
 app.command("deploy")(deploy.deploy)
+app.command("up")(up.up)
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("adapters")(adapters.adapters)

@@ -186,6 +186,12 @@ def find_prefect_server() -> str | None:
     return os.environ.get("PREFECT_API_URL")
 
 
+def find_prefect_login() -> tuple[str, str] | None:
+    """User and password that the server asks for."""
+    user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    return (user, password) if user else None
+
+
 def use_prefect_server(url: str) -> None:
     """Let flows of this process talk to a server, before Prefect is imported."""
     os.environ["PREFECT_API_URL"] = url
