@@ -14,7 +14,7 @@ from tasks.automation.deployments import read_deployments
 from tasks.cases.process import load_process
 from tasks.deployment_models import Change, DeploymentFile
 from tasks.errors import ConfigurationError
-from tasks.settings import Settings, prepare_prefect
+from tasks.settings import Settings
 from tasks.wiring import Application, application
 
 SHIPPED = Path(flows.__file__).parents[1] / "prefect.yaml"
@@ -33,9 +33,7 @@ def deploy(
 
     Example: expertloop deploy --plan
     """
-    settings = Settings()
-    prepare_prefect(settings)
-    changes = deploy_file(application(settings), file, dry=plan)
+    changes = deploy_file(application(Settings()), file, dry=plan)
     if as_json:
         for change in changes:
             print_json(change)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from tasks.deployment_ports import FlowServer
-from tasks.settings import find_prefect_server
+from tasks.settings import prepare_prefect
 from tasks.wiring.stores import Stores
 
 
@@ -15,7 +15,7 @@ class Deployment(Stores):
     @cached_property
     def flow_server(self) -> FlowServer | None:
         """The one that PREFECT_API_URL names; None when it names none."""
-        if find_prefect_server() is None:
+        if prepare_prefect(self.settings):
             return None
         from tasks.integrations.prefect_flow_server import PrefectFlowServer
 

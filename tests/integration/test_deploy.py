@@ -130,6 +130,22 @@ def test_what_a_flow_or_prefect_does_not_take_is_refused(
     assert deploy(deployed) == []
 
 
+def test_the_list_says_how_the_last_run_ended_and_when_the_next_begins(deployed: Path) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.states import Completed, Running
+
+    with get_client(sync_client=True) as client:
+        there = client.read_deployment_by_name("curate/curate-hourly")
+        run = client.create_flow_run_from_deployment(there.id)
+        client.set_flow_run_state(run.id, Running())
+        client.set_flow_run_state(run.id, Completed())
+        later = client.create_flow_run_from_deployment(there.id)
+    (hourly,) = (one for one in PrefectFlowServer(None).list_deployments() if one.name == "curate/curate-hourly")
+    assert hourly.last_state == "Completed"
+    assert hourly.last_run is not None
+    assert hourly.next_run == later.expected_start_time
+
+
 def test_a_run_with_a_parameter_of_a_wrong_type_is_refused_by_the_server(deployed: Path) -> None:
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
