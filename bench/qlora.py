@@ -5,7 +5,7 @@
 Needs a home with a dataset (`expertloop curate snapshot`). Both train the same examples in the same order from the same
 first weights, NF4 and rank alike, eight examples a step, without validation; each round is a process of its own, and
 the arms take turns. "trl" gives `SFTTrainer` a step's eight examples at once, "trl, one at a time" lets it accumulate,
-which takes less memory. Memory is the peak of the process, its libraries (told, too) included; the last loss must agree.
+which takes less memory. Memory is the peak of the process, its libraries included (and told); the last loss must agree.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def train_with_trl(examples: Sequence[EncodedExample], at_once: int) -> Measured
     config = make_config()
     folder = find_model(config.base_model, cache=Settings().cache)
     dtype = getattr(torch, choose_dtype("cpu"))
-    packing = BitsAndBytesConfig(
+    packing = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )
     model = AutoModelForCausalLM.from_pretrained(folder, quantization_config=packing, dtype=dtype, device_map="cpu")
