@@ -33,7 +33,7 @@ $(MODELS): $(INSTALLED)
 install: $(MODELS)  ## the virtual environment, the locked packages, the model cache
 
 .PHONY: demo
-demo: $(MODELS)  ## ingest the sample company and answer questions about it
+demo: $(MODELS)  ## the sample company once around: documents, answers, a short training, cases
 	@$(BIN)/python data/demo.py
 
 .PHONY: test

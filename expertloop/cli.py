@@ -13,6 +13,7 @@ import typer
 
 from expertloop import (
     adapters,
+    approvals,
     arms,
     ask,
     cases,
@@ -62,6 +63,9 @@ app.command("adapters")(adapters.adapters)
 app.command("champion")(adapters.champion)
 app.command("promote")(adapters.promote)
 app.command("rollback")(adapters.rollback)
+app.command("approvals")(approvals.approvals)
+app.command("approve")(approvals.approve)
+app.command("reject")(approvals.reject)
 app.command("lineage")(adapters.lineage)
 app.command("erase")(erase.erase)
 app.command("erasures")(erase.erasures)

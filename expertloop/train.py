@@ -133,6 +133,7 @@ def describe_result(result: RetrainResult) -> dict[str, Any]:
         | {"peak_memory_bytes": summary.peak_memory_bytes, "final_loss": summary.final_loss}
         | {"tokens": summary.tokens, "steps": summary.steps, "new": result.trained.is_new},
         "promoted": result.promoted,
+        "approval_id": result.approval_id,
     }
 
 
@@ -147,3 +148,5 @@ def show_result(result: RetrainResult) -> None:
     print_arms(result.report, result.decision)
     if result.promoted:
         print_note("it is the champion now; servers notice with their next answer")
+    if result.approval_id:
+        print_note(f"people are asked first: expertloop approve {result.approval_id[:8]}")

@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from tasks.curation.tasks import refresh_pairs, snapshot_pairs
 from tasks.evaluation.tasks import compare_arms, decide
-from tasks.registry.tasks import promote_candidate, register_candidate
+from tasks.registry.tasks import promote_or_ask, register_candidate
 from tasks.training.tasks import plan_training, train_candidate
 from tasks.training_models import RetrainRequest, RetrainResult
 
@@ -33,7 +33,14 @@ def retrain(request: RetrainRequest) -> RetrainResult:
     decision = decide(report)
     adapter_id = register_candidate(trained, report, decision)
     create_table_artifact(key="arms", table=report.as_rows(), description=f"{adapter_id}: {decision.decision}")
+    approval_id = None
     promoted = request.promote and decision.decision == "promote"
     if promoted:
-        promote_candidate(adapter_id)
-    return RetrainResult(trained=trained, report=report, decision=decision, promoted=promoted)
+        approval_id = promote_or_ask(adapter_id)
+    return RetrainResult(
+        trained=trained,
+        report=report,
+        decision=decision,
+        promoted=promoted and not approval_id,
+        approval_id=approval_id,
+    )

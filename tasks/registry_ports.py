@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from tasks.approval_models import Approval, ApprovalDecision, ApprovalState
 from tasks.models import Noun
 from tasks.training_models import Adapter
 
@@ -77,6 +78,30 @@ class ChampionStore(Protocol):
 
     def list_changes(self, tenant: str, scope: str) -> list[ChampionChange]:
         """Every move, the newest first."""
+
+
+class ApprovalStore(Protocol):
+    """What people are asked about candidates."""
+
+    def add_approval(self, approval: Approval) -> Approval:
+        """Ask; a question that was asked before stays as it is. Returns what is kept."""
+
+    def list_approvals(self, tenant: str, states: Sequence[ApprovalState] = ()) -> list[Approval]:
+        """Every one in these states, or in all, the oldest first."""
+
+    def find_approval(self, tenant: str, name: str) -> Approval:
+        """The one of an id, or of its adapter's, or of a unique beginning.
+
+        Raises:
+            ConfigurationError: There is none, or more than one.
+        """
+
+    def decide_approval(self, approval_id: str, verdict: ApprovalDecision) -> Approval:
+        """Decide what waits, with a line in the audit, in one commit; what was decided before stays.
+
+        Returns:
+            What is kept: of two verdicts at once the first.
+        """
 
 
 class ArtifactStore(Protocol):

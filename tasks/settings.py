@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     outbox_key: SecretStr | None = Field(default=None, description="signs webhooks; SMTP's password")
     outbox_sender: str = Field(default="expertloop@localhost", description="From of replies; its domain names messages")
 
+    approvers: str = Field(default="", description="who may let a candidate serve, separated by commas; none: the gate")
+    approval_hours: float = Field(default=72, gt=0, description="a candidate waits so long for a person's word")
+    approval_deadline: Literal["reject", "promote"] = Field(default="reject", description="when nobody decided in time")
     marked_champion: Literal["keep", "fall-back"] = Field(
         default="keep", description="when text it learnt is erased or narrowed: until replaced, or back at once"
     )

@@ -291,6 +291,7 @@ class RetrainResult(Noun):
     report: ArmsReport
     decision: GateDecision
     promoted: bool
+    approval_id: str | None = Field(default=None, description="people are asked first: expertloop approvals")
 
 
 Adapter.model_rebuild()

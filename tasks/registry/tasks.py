@@ -36,6 +36,10 @@ def register_candidate(trained: TrainedAdapter, report: ArmsReport, decision: Ga
 
 
 @task(**touches_backends())
-def promote_candidate(adapter_id: str) -> None:
-    """Let it serve from the next answer on."""
-    application().promote_adapter(adapter_id, author="gate")
+def promote_or_ask(adapter_id: str) -> str | None:
+    """Let it serve from the next answer on, or ask those who may decide; returns the approval's id when one waits."""
+    app = application()
+    if app.approvers:
+        return app.ask_approval(adapter_id).approval_id
+    app.promote_adapter(adapter_id, author="gate")
+    return None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.errors import ConfigurationError
+from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError
 from tasks.integrations.artifacts import Artifacts
 from tasks.integrations.database.registry import DatabaseAdapters, DatabaseChampions, DatabaseLineage
 from tasks.ports import Generator
@@ -23,6 +25,18 @@ logger = logging.getLogger(__name__)
 ELSEWHERE = ("none", "openai")
 """Generators that are no model of this process."""
 
+_TRIED_AGAIN_SECONDS = 60.0
+"""A champion whose files cannot be had is asked for again after so long; a store that is away must not slow answers."""
+
+
+class _Serving(NamedTuple):
+    """Who answers while an adapter is the champion."""
+
+    champion: str
+    generator: Generator
+    until: float
+    """By the monotonic clock."""
+
 
 class Models(Spaces):
     """Base models, adapters, champions."""
@@ -30,7 +44,7 @@ class Models(Spaces):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._models: dict[str, TransformersGenerator] = {}
-        self._adapted: tuple[str, Generator] | None = None
+        self._serving: _Serving | None = None
 
     @cached_property
     def adapters(self) -> DatabaseAdapters:
@@ -67,21 +81,28 @@ class Models(Spaces):
         champion = self.champions.read_champion(self.settings.tenant, self.settings.scope)
         if champion is None:
             return self.local_model(name)
-        adapted = self._adapted
-        if adapted is None or adapted[0] != champion:
-            adapted = self._adapted = champion, self._open_champion(champion, name)
+        serving = self._serving
+        if serving is None or serving.champion != champion or serving.until < time.monotonic():
+            serving = self._serving = self._open_champion(champion, name)
         # Not read again: another thread, which asked before a promotion, may have put back the former one meanwhile.
-        return adapted[1]
+        return serving.generator
 
-    def _open_champion(self, adapter_id: str, model: str) -> Generator:
-        """Loaded when first asked; one that was made for another model than the configured one does not serve."""
+    def _open_champion(self, adapter_id: str, model: str) -> _Serving:
+        """Loaded when first asked; where it cannot serve, the base model answers alone, as before the first champion.
+
+        Not the adapter before it: that one may be what somebody rolled back from.
+        """
         adapter = self.adapters.find_adapter(self.settings.tenant, adapter_id)
         if adapter.base_model != model:
             logger.warning(
                 "champion unused adapter=%s made_for=%s configured=%s", adapter_id, adapter.base_model, model
             )
-            return self.local_model(model)
-        return self.adapt(adapter)
+            return _Serving(adapter_id, self.local_model(model), math.inf)
+        try:
+            return _Serving(adapter_id, self.adapt(adapter), math.inf)
+        except (ArtifactCorrupt, BackendUnavailable) as error:
+            logger.error("champion unusable adapter=%s error=%s advice=%s", adapter_id, error, error.advice)  # noqa: TRY400
+            return _Serving(adapter_id, self.local_model(model), time.monotonic() + _TRIED_AGAIN_SECONDS)
 
     @cached_property
     def _endpoint(self) -> Generator:

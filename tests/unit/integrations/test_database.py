@@ -18,7 +18,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError, DeviceBusy
-from tasks.integrations.database import arms_schema, cases_schema, engine, erasure_schema, registry_schema
+from tasks.integrations.database import (
+    approvals_schema,
+    arms_schema,
+    cases_schema,
+    engine,
+    erasure_schema,
+    registry_schema,
+)
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import Leases, check_lease
 from tasks.integrations.database.schema import leases, metadata
@@ -27,7 +34,7 @@ from tasks.models import EmbedderIdentity
 
 
 def test_the_migrations_make_exactly_the_declared_tables(database: Database) -> None:
-    declared = [arms_schema, cases_schema, erasure_schema, registry_schema]
+    declared = [approvals_schema, arms_schema, cases_schema, erasure_schema, registry_schema]
     assert all(module.metadata is metadata for module in declared)
     with database.read() as connection:
         # Alembic does not look at `ddl_if`.

@@ -100,3 +100,19 @@ def test_a_champion_of_another_base_model_leaves_the_configured_one_to_answer(
     identity, _ = ask_now(Application(Settings(home=home, generator=str(other))))
     assert identity.startswith("other@")
     assert "+" not in identity
+
+
+@on_sqlite_alone
+def test_a_champion_whose_files_were_damaged_leaves_the_base_model_to_answer_until_another_is_promoted(
+    database: Database, base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Application(Settings(home=tmp_path / "home", generator=str(base)))
+    names = [register(app, base, seed) for seed in range(2)]
+    app.promote_adapter(names[0], author="gate")
+    url = app.adapters.find_adapter("default", names[0]).url
+    (Path(url.removeprefix("file://")) / "adapter_model.safetensors").write_bytes(b"damaged")
+    identity, _ = ask_now(app)
+    assert "+" not in identity
+    assert "adapter_model.safetensors of the adapter in" in caplog.text
+    app.promote_adapter(names[1], author="gate")
+    assert ask_now(app)[0].endswith("+adapter-1")
