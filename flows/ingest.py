@@ -10,6 +10,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from tasks.automation.tasks import announce_blocked_prune
 from tasks.curation.tasks import refresh_pairs
 from tasks.documents.tasks import (
     compare_listing,
@@ -72,6 +73,8 @@ def ingest_source(request: IngestRequest) -> Ledger:
         refresh_pairs(run.tenant)
         sweep_index(run, retired)
         ledger = finish_run(run, removed=removed, blocked=blocked)
+    if blocked:
+        announce_blocked_prune(ledger.source, blocked)
     create_table_artifact(key="ledger", table=[ledger.model_dump(mode="json")], description=ledger.source)
     return ledger
 

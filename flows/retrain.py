@@ -5,9 +5,12 @@ from __future__ import annotations
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from tasks.automation.tasks import announce_candidate, announce_promotion, end_turn, take_turn
 from tasks.curation.tasks import refresh_pairs, snapshot_pairs
 from tasks.evaluation.tasks import compare_arms, decide
+from tasks.models import EVERYONE
 from tasks.registry.tasks import promote_or_ask, register_candidate
+from tasks.training.presets import DEFAULT_PRESET, make_config
 from tasks.training.tasks import plan_training, train_candidate
 from tasks.training_models import RetrainRequest, RetrainResult
 
@@ -26,6 +29,41 @@ def retrain(request: RetrainRequest) -> RetrainResult:
     """
     refresh_pairs()
     dataset_id = snapshot_pairs(request.scope)
+    return make_candidate(dataset_id, request)
+
+
+@flow(name="retrain-when-ready", flow_run_name="retrain-{scope}", persist_result=False)
+def retrain_when_ready(
+    scope: str = EVERYONE,
+    preset: str = DEFAULT_PRESET,
+    changes: dict[str, str | int | float | bool] | None = None,
+    max_questions: int | None = None,
+) -> RetrainResult | None:
+    """Retrain when enough is new and nobody else does: ten events at once are one training.
+
+    A training that a killed worker left is taken up again as it was begun, whatever has been approved since.
+
+    Args:
+        scope: Who will be served: everyone, or one group.
+        preset: A named configuration (docs/train.md).
+        changes: Fields of the configuration, and what they are to be.
+        max_questions: Held-out questions an arm; none: all of them.
+
+    Returns:
+        What came of it; nothing when it was not the time.
+    """
+    config = make_config(preset, changes)
+    refresh_pairs()
+    with take_turn(RetrainRequest(scope=scope, config=config, max_questions=max_questions)) as training:
+        if training is None:
+            return None
+        result = make_candidate(training.dataset_id, training.request)
+        end_turn(training.training_id, result)
+        return result
+
+
+def make_candidate(dataset_id: str, request: RetrainRequest) -> RetrainResult:
+    """The steps from a dataset to a decision."""
     plan = plan_training(dataset_id, request.config)
     create_markdown_artifact(key="training-plan", markdown=plan.as_markdown(), description=dataset_id)
     trained = train_candidate(dataset_id, request.config)
@@ -37,6 +75,9 @@ def retrain(request: RetrainRequest) -> RetrainResult:
     promoted = request.promote and decision.decision == "promote"
     if promoted:
         approval_id = promote_or_ask(adapter_id)
+    announce_candidate(adapter_id, decision.decision, approval_id)
+    if promoted and not approval_id:
+        announce_promotion(adapter_id)
     return RetrainResult(
         trained=trained,
         report=report,

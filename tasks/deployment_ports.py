@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,15 @@ class FlowServer(Protocol):
 
     def list_deployments(self) -> Sequence[DeploymentStatus]:
         """Ours, by name."""
+
+    def start_run(self, deployment: str, parameters: Mapping[str, str], *, key: str) -> None:
+        """Let a deployment run now; a key that was used before starts nothing.
+
+        Args:
+            deployment: Flow and deployment.
+            parameters: Of the flow.
+            key: Of the reason.
+        """
 
     def send_event(self, event: ProcessEvent) -> None:
         """Tell the server; it has the event when this returns."""

@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     gate_forgetting: float = Field(default=0.05, ge=0, le=1, description="largest drop on general questions")
     gate_perplexity: float = Field(default=1.25, ge=1, description="largest growth on general text, times")
 
+    retrain_min_new_pairs: int = Field(default=200, ge=1, description="approved and not seen by the champion: train")
+    retrain_min_share: float = Field(default=0.2, gt=0, description="... or so much more than the champion has seen")
+    retrain_cooldown_hours: float = Field(default=24, ge=0, description="between two trainings of one scope")
+
     notify_url: SecretStr | None = Field(
         default=None,
         description="who is told of failed runs: an Apprise address, such as jsons://host/path or mailtos://…",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.deployment_models import Change, DeploymentFile, DeploymentStatus, ProcessEvent
@@ -26,6 +26,10 @@ class PrefectFlowServer:
     def list_deployments(self) -> Sequence[DeploymentStatus]:
         """See `FlowServer`."""
         return prefect_status.list_deployments()
+
+    def start_run(self, deployment: str, parameters: Mapping[str, str], *, key: str) -> None:
+        """See `FlowServer`."""
+        prefect_status.start_run(deployment, parameters, key=key)
 
     def send_event(self, event: ProcessEvent) -> None:
         """See `FlowServer`."""

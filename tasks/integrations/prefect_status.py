@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tasks.deployment_models import DeploymentStatus, ProcessEvent
@@ -63,6 +64,13 @@ def _find_run(client: SyncPrefectClient, deployment: DeploymentResponse, *, begu
         limit=1,
     )
     return runs[0] if runs else None
+
+
+def start_run(deployment: str, parameters: Mapping[str, str], *, key: str) -> None:
+    """See `FlowServer.start_run`."""
+    with connect() as client:
+        there = client.read_deployment_by_name(deployment)
+        client.create_flow_run_from_deployment(there.id, parameters=dict(parameters), idempotency_key=key)
 
 
 def send_event(event: ProcessEvent) -> None:

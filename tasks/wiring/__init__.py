@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tasks.settings import Settings
 from tasks.wiring.arms import Arms
+from tasks.wiring.automation import Automation
 from tasks.wiring.cases import Cases
 from tasks.wiring.deployment import Deployment
 from tasks.wiring.erasure import Erasure
@@ -18,7 +19,7 @@ from tasks.wiring.serving import Serving
 __all__ = ["Application", "application", "use_application"]
 
 
-class Application(Erasure, Registry, Arms, Cases, Serving, Rebuilding, Deployment):
+class Application(Erasure, Registry, Arms, Cases, Serving, Rebuilding, Automation, Deployment):
     """Everything that is wired, lazily."""
 
 

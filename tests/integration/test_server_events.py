@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ class FakeFlowServer:
         raise NotImplementedError
 
     def list_deployments(self) -> Sequence[DeploymentStatus]:
+        raise NotImplementedError
+
+    def start_run(self, deployment: str, parameters: Mapping[str, str], *, key: str) -> None:
         raise NotImplementedError
 
     def send_event(self, event: ProcessEvent) -> None:

@@ -57,6 +57,12 @@ class Leases:
             with self._database.write() as connection:
                 connection.execute(sa.delete(leases).where(leases.c.name == name, leases.c.token == token))
 
+    def is_held(self, name: str) -> bool:
+        """Whether somebody has the lease; a holder on another host counts as alive, since one look cannot tell."""
+        with self._database.read() as connection:
+            holder = connection.execute(sa.select(leases).where(leases.c.name == name)).mappings().one_or_none()
+        return holder is not None and not _is_dead(holder)
+
     def _acquire(self, name: str) -> str:
         waited = threading.Event()
         observed: RowMapping | None = None

@@ -21,6 +21,7 @@ from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError
 from tasks.integrations.database import (
     approvals_schema,
     arms_schema,
+    automation_schema,
     cases_schema,
     engine,
     erasure_schema,
@@ -34,7 +35,7 @@ from tasks.models import EmbedderIdentity
 
 
 def test_the_migrations_make_exactly_the_declared_tables(database: Database) -> None:
-    declared = [approvals_schema, arms_schema, cases_schema, erasure_schema, registry_schema]
+    declared = [approvals_schema, arms_schema, automation_schema, cases_schema, erasure_schema, registry_schema]
     assert all(module.metadata is metadata for module in declared)
     with database.read() as connection:
         # Alembic does not look at `ddl_if`.
