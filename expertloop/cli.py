@@ -30,6 +30,7 @@ from expertloop import (
     serve,
     show,
     train,
+    trainings,
     up,
 )
 from expertloop.output import configure_logging, print_error
@@ -59,6 +60,7 @@ app.command("deploy")(deploy.deploy)
 app.command("up")(up.up)
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
+app.command("trainings")(trainings.trainings)
 app.command("adapters")(adapters.adapters)
 app.command("champion")(adapters.champion)
 app.command("promote")(adapters.promote)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from expertloop.deployed import read_deployments, show_deployments
+from expertloop.learning import read_learning, show_learning
 from expertloop.output import print_json, print_note, print_table
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -70,16 +71,16 @@ def gaps(
 
 
 def status(*, as_json: JsonOption = False) -> None:
-    """Show sources, their last runs and the collection that serves.
+    """Show sources, the collection that serves, what is learnt next, what waits, what is stuck, and the deployments.
 
     Example: expertloop status
     """
     app = application(Settings())
     record = read_status(app)
-    deployments = read_deployments(app)
+    learning, deployments = read_learning(app), read_deployments(app)
     if as_json:
         listed = None if deployments is None else [one.model_dump(mode="json") for one in deployments]
-        print_json({**record, "deployments": listed})
+        print_json({**record, "learning": learning, "deployments": listed})
         return
     rows = [
         (name, *(entry["documents"].get(state, 0) for state in STATES), entry["last_run"], entry["finished"])
@@ -90,6 +91,7 @@ def status(*, as_json: JsonOption = False) -> None:
     print_note(f"open questions without an answer: {record['gaps']}")
     if record["building"]:
         print_note(f"collection being built: {record['building']}; documents still to read: {record['unread']}")
+    show_learning(learning)
     show_deployments(deployments)
 
 

@@ -98,6 +98,14 @@ class DatabaseCases:
             raise ConfigurationError(f"{problem} the id {name!r}", advice="see their ids with: expertloop cases list")
         return _read(found[0])
 
+    def count_cases(self, tenant: str, state: CaseState, *, before: datetime | None = None) -> int:
+        """How many are in this state, and came before a time."""
+        mine = sa.and_(cases.c.tenant == tenant, cases.c.state == state.value)
+        if before:
+            mine &= cases.c.received_at < before
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(cases).where(mine)).scalar_one())
+
     def close_case(self, case_id: str, note: str, messages: Sequence[OutgoingMessage], now: datetime) -> None:
         """Closed by a person; its undelivered messages are replaced by these."""
         values = {"state": CaseState.CLOSED.value, "note": note, "updated_at": now}
@@ -151,6 +159,16 @@ class DatabaseOutbox:
         query = sa.select(sa.func.count()).select_from(case_messages).where(_waits(tenant, kinds))
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def count_failed(self, tenant: str) -> int:
+        """How many the other side has not taken when they were tried."""
+        tried = sa.and_(
+            case_messages.c.tenant == tenant, case_messages.c.delivered_at.is_(None), case_messages.c.problem != ""
+        )
+        with self._database.read() as connection:
+            return int(
+                connection.execute(sa.select(sa.func.count()).select_from(case_messages).where(tried)).scalar_one()
+            )
 
     def _change(self, message_id: str, values: dict[str, Any]) -> None:
         change = sa.update(case_messages).where(case_messages.c.message_id == message_id).values(values)
