@@ -20,6 +20,7 @@ from expertloop import (
     curate,
     curate_data,
     curate_review,
+    deploy,
     doctor,
     erase,
     evaluate,
@@ -29,6 +30,7 @@ from expertloop import (
     serve,
     show,
     train,
+    up,
 )
 from expertloop.output import configure_logging, print_error
 from tasks.errors import ProductError, PruneBlocked, TransientError
@@ -53,6 +55,8 @@ app.command("quarantine")(show.quarantine)
 app.command("gaps")(show.gaps)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
+app.command("deploy")(deploy.deploy)
+app.command("up")(up.up)
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("adapters")(adapters.adapters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from expertloop.output import messages, print_json, print_note, print_table
 from tasks.errors import ConfigurationError
-from tasks.models import Pipeline
-from tasks.retrieval.rebuild import SAMPLE, Comparison, Filled, Place, compare_place, fill_place, repair_place
+from tasks.retrieval.rebuild import SAMPLE, Comparison, Filled, compare_place, fill_place, repair_place
 from tasks.settings import Settings
-from tasks.wiring import Application, application
+from tasks.wiring import application
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -43,7 +42,7 @@ def status(*, as_json: JsonOption = False) -> None:
     for pipeline in wired.written_pipelines():
         name = pipeline.collection.name
         wired.index.ensure_collection(pipeline.collection)
-        tenants = _list_tenants(wired, pipeline)
+        tenants = wired.list_index_tenants(pipeline)
         records.append(
             {
                 "store": store,
@@ -71,7 +70,7 @@ def rebuild(
     """
     wired = application(Settings())
     records = []
-    with _held_places(wired) as places:
+    with wired.hold_places() as places:
         for collection, members in places.items():
             started = time.monotonic()
             total = sum(place.truth.count_chunks(place.fingerprint, place.tenant) for place in members)
@@ -97,7 +96,7 @@ def verify(
     """
     wired = application(Settings())
     records, wrong, sample = [], False, None if all_vectors else SAMPLE
-    with _held_places(wired) as places:
+    with wired.hold_places() as places:
         for collection, members in places.items():
             found = [compare_place(place, sample=sample) for place in members]
             repaired = sum(
@@ -128,45 +127,6 @@ def drop(*, confirmed: Annotated[bool, typer.Option("--yes", help="I mean it")] 
     for name in names:
         wired.index.drop_collection(name)
         print_note(f"dropped {name}; fill it again with: expertloop index rebuild")
-
-
-def _list_tenants(wired: Application, pipeline: Pipeline) -> list[str]:
-    return sorted({tenant for tenant, _ in wired.index_truth.list_sources(pipeline.fingerprint)})
-
-
-@contextmanager
-def _held_places(wired: Application) -> Iterator[dict[str, list[Place]]]:
-    """The tenants of each collection, while no ingest changes what they hold.
-
-    Raises:
-        ConfigurationError: There is nothing to fill a store with.
-        DeviceBusy: A source is being ingested.
-    """
-    pipelines = wired.written_pipelines()
-    if not pipelines:
-        raise ConfigurationError("nothing is ingested yet", advice="run: expertloop ingest PATH")
-    with ExitStack() as held:
-        sources = {pair for pipeline in pipelines for pair in wired.index_truth.list_sources(pipeline.fingerprint)}
-        for tenant, source in sorted(sources):
-            held.enter_context(wired.hold_source(tenant, source))
-        for pipeline in pipelines:
-            wired.index.ensure_collection(pipeline.collection)
-        yield {
-            pipeline.collection.name: [_place(wired, pipeline, tenant) for tenant in _list_tenants(wired, pipeline)]
-            for pipeline in pipelines
-        }
-
-
-def _place(wired: Application, pipeline: Pipeline, tenant: str) -> Place:
-    return Place(
-        fingerprint=pipeline.fingerprint,
-        tenant=tenant,
-        space=wired.spaces()[pipeline.fingerprint],
-        truth=wired.index_truth,
-        versions=wired.versions,
-        cache=wired.vector_cache,
-        store=wired.index,
-    )
 
 
 def _is_wrong(found: Comparison) -> bool:

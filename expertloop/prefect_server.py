@@ -12,7 +12,6 @@ import ctypes
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from expertloop.ports import choose_port
 from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.settings import Settings, prepare_prefect, use_prefect_server
 
@@ -43,7 +43,7 @@ def start_prefect_server(settings: Settings) -> Callable[[], AbstractContextMana
         _silence_run_reports()
     if not prepare_prefect(settings):
         return nullcontext
-    port = _free_port()
+    port = choose_port("127.0.0.1", 0)
     url = f"http://127.0.0.1:{port}/api"
     log = settings.home.absolute() / "prefect" / "server.log"
     server = _start(port, log)
@@ -102,11 +102,6 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _serve(port: int, parent: int) -> None:

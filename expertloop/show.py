@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from expertloop.deployed import read_deployments, show_deployments
 from expertloop.output import print_json, print_note, print_table
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -75,8 +76,10 @@ def status(*, as_json: JsonOption = False) -> None:
     """
     app = application(Settings())
     record = read_status(app)
+    deployments = read_deployments(app)
     if as_json:
-        print_json(record)
+        listed = None if deployments is None else [one.model_dump(mode="json") for one in deployments]
+        print_json({**record, "deployments": listed})
         return
     rows = [
         (name, *(entry["documents"].get(state, 0) for state in STATES), entry["last_run"], entry["finished"])
@@ -87,6 +90,7 @@ def status(*, as_json: JsonOption = False) -> None:
     print_note(f"open questions without an answer: {record['gaps']}")
     if record["building"]:
         print_note(f"collection being built: {record['building']}; documents still to read: {record['unread']}")
+    show_deployments(deployments)
 
 
 STATES = ("live", "empty", "outdated", "quarantined")

@@ -10,11 +10,13 @@ from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from tasks.automation.tasks import announce_blocked_prune
 from tasks.curation.tasks import refresh_pairs
 from tasks.documents.tasks import (
     compare_listing,
     finish_run,
     hold_source,
+    list_changed,
     list_requests,
     list_source,
     prune_documents,
@@ -71,6 +73,8 @@ def ingest_source(request: IngestRequest) -> Ledger:
         refresh_pairs(run.tenant)
         sweep_index(run, retired)
         ledger = finish_run(run, removed=removed, blocked=blocked)
+    if blocked:
+        announce_blocked_prune(ledger.source, blocked)
     create_table_artifact(key="ledger", table=[ledger.model_dump(mode="json")], description=ledger.source)
     return ledger
 
@@ -86,7 +90,25 @@ def ingest(sources: list[str] | None = None, confirm_prune: bool = False) -> lis
     Returns:
         One ledger a source.
     """
-    requests = list_requests(sources, confirm_prune=confirm_prune)
+    return ingest_requests(list_requests(sources, confirm_prune=confirm_prune))
+
+
+@flow(name="ingest-changed", persist_result=False)
+def ingest_changed(source: str = "", document: str = "") -> list[Ledger]:
+    """Bring the one source up to date that an event speaks of.
+
+    Args:
+        source: Its name in sources.yaml.
+        document: Where no source is named: the source of this document (id, address or file name).
+
+    Returns:
+        Its ledger.
+    """
+    return ingest_requests(list_changed(source, document))
+
+
+def ingest_requests(requests: list[IngestRequest]) -> list[Ledger]:
+    """Each source in a flow run of its own."""
     states = [ingest_source(request, return_state=True) for request in requests]
     ledgers = [state.result() for state in states]
     require_confirmed_prunes(ledgers)

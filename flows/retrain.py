@@ -5,9 +5,12 @@ from __future__ import annotations
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from tasks.automation.tasks import announce_candidate, announce_promotion, check_readiness, hold_training
 from tasks.curation.tasks import refresh_pairs, snapshot_pairs
 from tasks.evaluation.tasks import compare_arms, decide
+from tasks.models import EVERYONE
 from tasks.registry.tasks import promote_or_ask, register_candidate
+from tasks.training.presets import DEFAULT_PRESET, make_config
 from tasks.training.tasks import plan_training, train_candidate
 from tasks.training_models import RetrainRequest, RetrainResult
 
@@ -32,15 +35,37 @@ def retrain(request: RetrainRequest) -> RetrainResult:
     report = compare_arms(trained, request.max_questions)
     decision = decide(report)
     adapter_id = register_candidate(trained, report, decision)
+    announce_candidate(adapter_id, decision.decision)
     create_table_artifact(key="arms", table=report.as_rows(), description=f"{adapter_id}: {decision.decision}")
-    approval_id = None
-    promoted = request.promote and decision.decision == "promote"
+    wanted = request.promote and decision.decision == "promote"
+    approval_id = promote_or_ask(adapter_id) if wanted else None
+    promoted = wanted and approval_id is None
     if promoted:
-        approval_id = promote_or_ask(adapter_id)
-    return RetrainResult(
-        trained=trained,
-        report=report,
-        decision=decision,
-        promoted=promoted and not approval_id,
-        approval_id=approval_id,
-    )
+        announce_promotion(adapter_id)
+    return RetrainResult(trained=trained, report=report, decision=decision, promoted=promoted, approval_id=approval_id)
+
+
+@flow(name="retrain-when-ready", flow_run_name="retrain-{scope}", persist_result=False)
+def retrain_when_ready(
+    scope: str = EVERYONE,
+    preset: str = DEFAULT_PRESET,
+    changes: dict[str, str | int | float | bool] | None = None,
+    max_questions: int | None = None,
+) -> RetrainResult | None:
+    """Retrain when enough is new and nobody else does: ten events at once are one training.
+
+    Args:
+        scope: Who will be served: everyone, or one group.
+        preset: A named configuration (docs/train.md).
+        changes: Fields of the configuration, and what they are to be.
+        max_questions: Held-out questions an arm; none: all of them.
+
+    Returns:
+        What came of it; nothing when it was not the time.
+    """
+    refresh_pairs()
+    with hold_training(scope) as ours:
+        if not ours or not check_readiness(scope).ready:
+            return None
+        config = make_config(preset, changes)
+        return retrain(RetrainRequest(scope=scope, config=config, max_questions=max_questions))

@@ -102,6 +102,15 @@ class Settings(BaseSettings):
     gate_forgetting: float = Field(default=0.05, ge=0, le=1, description="largest drop on general questions")
     gate_perplexity: float = Field(default=1.25, ge=1, description="largest growth on general text, times")
 
+    retrain_min_new_pairs: int = Field(default=200, ge=1, description="approved and not seen by the champion: train")
+    retrain_min_share: float = Field(default=0.2, gt=0, description="... or so much more than the champion has seen")
+    retrain_cooldown_hours: float = Field(default=24, ge=0, description="between two trainings of one scope")
+
+    notify_url: SecretStr | None = Field(
+        default=None,
+        description="who is told of failed runs: an Apprise address, such as jsons://host/path or mailtos://…",
+    )
+
     processes: Path = Field(default=Path("data/processes"), description="one folder a business process")
     outbox_url: str | None = Field(
         default=None, description="where replies go: a folder, https://…, smtp(s)://…, or a database with ?table="
@@ -177,6 +186,17 @@ def prepare_prefect(settings: Settings) -> bool:
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     return alone
+
+
+def find_prefect_server() -> str | None:
+    """The server that is named for flows of this process."""
+    return os.environ.get("PREFECT_API_URL")
+
+
+def find_prefect_login() -> tuple[str, str] | None:
+    """User and password that the server asks for."""
+    user, _, password = os.environ.get("PREFECT_API_AUTH_STRING", "").partition(":")
+    return (user, password) if user else None
 
 
 def use_prefect_server(url: str) -> None:

@@ -19,6 +19,7 @@ from expertloop.server.rate import RateLimit
 from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, SearchJob, SearchWork
 from tasks.access_models import ReadableDocument
 from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, QuestionStore, ServedLog, TokenReader
+from tasks.deployment_ports import FlowServer
 from tasks.errors import ProductError, TransientError
 from tasks.models import Answer, Hit
 from tasks.ports import Searcher
@@ -47,6 +48,7 @@ class Collaborators(NamedTuple):
     pages: PageRenderer
     log: ServedLog
     questions: QuestionStore
+    flow_server: FlowServer | None
     prepare: Callable[[], None]
     find_faults: Callable[[], Sequence[str]]
     serving_collection: Callable[[], str | None]
@@ -70,6 +72,7 @@ def collect(app: Application) -> Collaborators:
         pages=app.pages,
         log=app.served,
         questions=app.answers,
+        flow_server=app.flow_server,
         prepare=app.prepare_serving,
         find_faults=app.find_faults,
         serving_collection=app.serving_collection,

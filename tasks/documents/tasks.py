@@ -146,6 +146,18 @@ def list_requests(sources: Sequence[str] | None, *, confirm_prune: bool) -> list
     return [request.model_copy(update={"confirm_prune": confirm_prune}) for request in wanted]
 
 
+def list_changed(source: str, document: str) -> list[IngestRequest]:
+    """The request for a source, or for that of a document.
+
+    Raises:
+        ConfigurationError: Neither is named, or there is none of that name.
+    """
+    if not source and not document:
+        raise ConfigurationError("the event names no source and no document", advice="send one of them with it")
+    found = source or application().find_subject(document).documents[0].source
+    return list_requests([found], confirm_prune=False)
+
+
 def require_confirmed_prunes(ledgers: Sequence[Ledger]) -> None:
     """Turn a stopped prune into an error, once everything else is done.
 

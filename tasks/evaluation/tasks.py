@@ -46,7 +46,8 @@ UNRELATED = frozenset({
     *("test_share", "validation_share", "distractor_passages", "marked_champion", "scope", "artifacts_url", "glossary"),
     *("approvers", "approval_hours", "approval_deadline"),
     *("gate_questions", "gate_slices", "gate_slice_questions", "gate_tolerance", "gate_forgetting", "gate_perplexity"),
-    *("processes", "outbox_url", "outbox_key", "outbox_sender"),
+    *("processes", "outbox_url", "outbox_key", "outbox_sender", "notify_url"),
+    *("retrain_min_new_pairs", "retrain_min_share", "retrain_cooldown_hours"),
 })  # fmt: skip
 """Settings that decide no answer, or that are part of a run's id by themselves. A setting that is new and not here
 makes another run: asking once too often is better than taking old answers for new ones."""

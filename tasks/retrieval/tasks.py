@@ -10,6 +10,7 @@ from prefect import task
 from tasks.models import Run
 from tasks.retries import touches_backends
 from tasks.retrieval.index import sweep_superseded, write_stale_readers
+from tasks.retrieval.rebuild import fill_place
 from tasks.wiring import application
 
 logger = logging.getLogger(__name__)
@@ -71,3 +72,13 @@ def sweep_index(run: Run, retired: str | None) -> int:
 def _optimize(names: Mapping[str, str]) -> None:
     for name in names.values():
         application().index.optimize(name)
+
+
+@task(**touches_backends())
+def rebuild_collections(*, again: bool) -> int:
+    """Write what the store lacks (`again`: everything) from the database; returns how many chunks that were."""
+    with application().hold_places() as places:
+        filled = [
+            fill_place(place, lambda _chunks: None, again=again) for members in places.values() for place in members
+        ]
+    return sum(one.written for one in filled)

@@ -17,6 +17,8 @@ from prefect.flows import load_flow_from_entrypoint
 
 import flows
 import tasks
+from tasks.automation.deployments import read_deployments
+from tasks.deployment_models import DeploymentSpec, PoolSpec
 from tasks.errors import (
     BackendUnavailable,
     ConfigurationError,
@@ -26,6 +28,7 @@ from tasks.errors import (
     RateLimited,
     TransientError,
 )
+from tasks.integrations.prefect_pools import lay_over, read_worker_types
 from tasks.retries import RETRIES, touches_backends
 
 pytestmark = pytest.mark.slow
@@ -33,12 +36,11 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
 
 
-def read_deployments() -> list[dict[str, Any]]:
-    return list(yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["deployments"])
+FILE = read_deployments(REPOSITORY / "prefect.yaml", time_zone="Europe/Berlin")
 
 
-def named(deployment: dict[str, Any]) -> str:
-    return str(deployment["name"])
+def named(deployment: DeploymentSpec) -> str:
+    return deployment.name
 
 
 def list_flows() -> list[Flow[..., Any]]:
@@ -57,13 +59,13 @@ def _modules(package: Any) -> Iterator[Any]:
             yield importlib.import_module(found.name)
 
 
-@pytest.mark.parametrize("deployment", read_deployments(), ids=named)
-def test_the_entrypoint_of_a_deployment_takes_its_parameters(
-    deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    loaded: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
-    parameters = deployment.get("parameters", {})
+@pytest.mark.parametrize("deployment", FILE.deployments, ids=named)
+def test_the_entrypoint_of_a_deployment_takes_its_parameters(deployment: DeploymentSpec) -> None:
+    loaded: Flow[..., Any] = load_flow_from_entrypoint(deployment.entrypoint)
+    parameters = deployment.parameters
+    assert {name for trigger in deployment.triggers for name in trigger.get("parameters", {})} <= set(
+        inspect.signature(loaded.fn).parameters
+    )
     known = inspect.signature(loaded.fn).parameters
     assert set(parameters) <= set(known)
     # What has no default is given by who starts the run: `answer` takes the id of a stored question.
@@ -73,20 +75,53 @@ def test_the_entrypoint_of_a_deployment_takes_its_parameters(
 
 
 def test_the_nightly_ingest_runs_once_at_a_time_in_a_named_time_zone() -> None:
-    (nightly,) = (each for each in read_deployments() if each["name"] == "ingest-nightly")
-    (schedule,) = nightly["schedules"]
-    assert {"cron", "timezone"} <= set(schedule)
-    assert nightly["concurrency_limit"]["limit"] == 1
-    assert nightly["work_pool"]["name"]
+    (nightly,) = (each for each in FILE.deployments if each.name == "ingest-nightly")
+    (schedule,) = nightly.schedules
+    assert schedule.timezone == "Europe/Berlin"
+    assert nightly.concurrency_limit
+    assert nightly.concurrency_limit.limit == 1
 
 
-def test_names_of_deployments_flows_and_tasks_are_unique() -> None:
+@pytest.mark.parametrize("deployment", FILE.deployments, ids=named)
+def test_every_deployment_is_ours_by_its_tag_and_says_what_happens_to_one_run_too_many(
+    deployment: DeploymentSpec,
+) -> None:
+    assert "expertloop" in deployment.tags  # what our automations and `status` look for
+    assert deployment.concurrency_limit or deployment.name == "answer"  # any number of people may ask at once
+
+
+@pytest.mark.parametrize("kind", ["docker", "kubernetes"])
+def test_the_commented_pools_give_a_gpu_and_fit_what_their_workers_take(kind: str) -> None:
+    """Against the schema of the job that Prefect has on its server for workers of the kind."""
+    (pool,) = (PoolSpec.model_validate(one) for one in read_commented(kind))
+    worker = read_worker_types()[kind]["default_base_job_configuration"]
+    laid = lay_over(worker["job_configuration"], pool.job_configuration)
+    assert pool.type == kind
+    assert {name: laid[name] for name in worker["job_configuration"]} != worker["job_configuration"]
+    # What the type's own worker reads beside the variables of its schema: `container_create_kwargs` of prefect-docker.
+    strange = laid.keys() - worker["job_configuration"].keys()
+    assert strange == ({"container_create_kwargs"} if kind == "docker" else set())
+    if kind == "docker":
+        (device,) = laid["container_create_kwargs"]["device_requests"]
+        assert device == {"count": 1, "capabilities": [["gpu"]]}
+    else:
+        (container,) = laid["job_manifest"]["spec"]["template"]["spec"]["containers"]
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+        assert container["env"] == "{{ env }}", "what the file does not name stays as it is"
+
+
+def read_commented(kind: str) -> list[dict[str, Any]]:
+    """The pools between `# --- KIND` and the next `# ---`, with their comment signs taken away."""
+    text = (REPOSITORY / "prefect.yaml").read_text()
+    block = text.partition(f"# --- {kind}\n")[2].partition("# ---")[0]
+    return list(yaml.safe_load("\n".join(line.removeprefix("#") for line in block.splitlines())))
+
+
+def test_names_of_flows_and_tasks_are_unique() -> None:
     assert list_flows()
     assert list_tasks()
     for names in ([each.name for each in list_flows()], [each.name for each in list_tasks()]):
         assert len(set(names)) == len(names), names
-    deployments = [named(each) for each in read_deployments()]
-    assert len(set(deployments)) == len(deployments)
 
 
 def test_flows_keep_no_results_in_the_clear() -> None:

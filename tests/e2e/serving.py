@@ -64,9 +64,9 @@ def _find_address(process: subprocess.Popen[bytes], log: Path) -> str | None:
     return found[1] if found else None
 
 
-def add_key(shell: CommandLine, principal: str, *groups: str) -> str:
+def add_key(shell: CommandLine, principal: str, *groups: str, role: str = "reader") -> str:
     """A new key of the command line."""
     options = [option for group in groups for option in ("--group", group)]
-    done = shell.run("keys", "add", "--principal", principal, *options, "--json")
+    done = shell.run("keys", "add", "--principal", principal, "--role", role, *options, "--json")
     assert done.code == 0, done.errors
     return str(done.record["key"])

@@ -159,7 +159,7 @@ def test_a_question_does_not_wait_for_prefect(company: Company) -> None:
 
 def test_status_and_doctor_print_json_only(company: Company) -> None:
     status = company.shell.run("status", "--json").record
-    assert set(status) == {"tenant", "sources", "gaps", "serving", "building", "unread"}
+    assert set(status) == {"tenant", "sources", "gaps", "serving", "building", "unread", "deployments"}
     assert status["sources"]["handbook"]["last_run"] == "done"
     findings = company.shell.run("doctor", "--json").records
     assert all(set(finding) == {"what", "state", "detail"} for finding in findings)

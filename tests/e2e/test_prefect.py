@@ -87,9 +87,12 @@ def test_the_nightly_deployment_runs_on_a_worker_and_prefect_learns_no_text(tmp_
             PREFECT_HOME=str(tmp_path / "client"),
             EXPERTLOOP_SOURCES=str(tmp_path / "sources.yaml"),
             EXPERTLOOP_GENERATOR_KEY=KEY,
+            EXPERTLOOP_PROCESSES=str(REPOSITORY / "data/processes"),
         )
-        prefect(shell, "work-pool", "create", POOL, "--type", "process")
-        prefect(shell, "--no-prompt", "deploy", "--all")
+        made = shell.run("deploy", "--json")
+        assert made.code == 0, made.errors
+        assert {"what": f"work pool {POOL}", "kind": "created", "details": ["type: process"]} in made.records
+        assert shell.run("deploy", "--json").out == ""
         prefect(shell, "deployment", "run", "ingest/ingest-nightly")
         with working(shell):
             state = wait_until(lambda: _ended_state(url), what="the flow run's end", pause_seconds=1)

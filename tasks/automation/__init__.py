@@ -1,0 +1,1 @@
+"""What makes it run by itself."""

@@ -1,0 +1,51 @@
+"""The events that flows emit: names and ids, no text of documents, questions or cases."""
+
+from __future__ import annotations
+
+from tasks.automation_models import Readiness
+from tasks.deployment_models import ProcessEvent
+
+
+def describe_threshold(tenant: str, readiness: Readiness) -> ProcessEvent:
+    """Enough pairs are new: a training may start."""
+    return ProcessEvent(
+        name="expertloop.pairs.threshold-reached",
+        resource_id=f"expertloop.scope.{tenant}.{readiness.scope}",
+        payload={"scope": readiness.scope, "new_pairs": str(readiness.new_pairs)},
+    )
+
+
+def describe_candidate(adapter_id: str, decision: str) -> ProcessEvent:
+    """A candidate was trained, measured and judged."""
+    return ProcessEvent(
+        name="expertloop.candidate.ready",
+        resource_id=f"expertloop.adapter.{adapter_id}",
+        payload={"adapter_id": adapter_id, "decision": decision},
+    )
+
+
+def describe_promotion(adapter_id: str) -> ProcessEvent:
+    """A candidate became the champion."""
+    return ProcessEvent(
+        name="expertloop.champion.promoted",
+        resource_id=f"expertloop.adapter.{adapter_id}",
+        payload={"adapter_id": adapter_id},
+    )
+
+
+def describe_blocked_prune(source: str, count: int) -> ProcessEvent:
+    """A source listed so much less that a person must confirm it."""
+    return ProcessEvent(
+        name="expertloop.prune.blocked",
+        resource_id=f"expertloop.source.{source}",
+        payload={"source": source, "documents": str(count)},
+    )
+
+
+def describe_waiting_cases(process: str, count: int) -> ProcessEvent:
+    """Cases were left to a person."""
+    return ProcessEvent(
+        name="expertloop.case.needs-person",
+        resource_id=f"expertloop.process.{process}",
+        payload={"process": process, "cases": str(count)},
+    )

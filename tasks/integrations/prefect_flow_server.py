@@ -1,0 +1,36 @@
+"""The Prefect server that PREFECT_API_URL names, as a `FlowServer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tasks.deployment_models import Change, DeploymentFile, DeploymentStatus, ProcessEvent
+from tasks.integrations import prefect_deploy, prefect_status
+
+
+class PrefectFlowServer:
+    """Opens a connection a call.
+
+    Args:
+        notify_url: Who is told of failed runs; None: nobody.
+    """
+
+    def __init__(self, notify_url: str | None) -> None:
+        self._notify_url = notify_url
+
+    def deploy(self, file: DeploymentFile, directory: Path, *, dry: bool = False) -> list[Change]:
+        """See `FlowServer`."""
+        return prefect_deploy.deploy(file, directory, notify_url=self._notify_url, dry=dry)
+
+    def list_deployments(self) -> Sequence[DeploymentStatus]:
+        """See `FlowServer`."""
+        return prefect_status.list_deployments()
+
+    def start_run(self, deployment: str, parameters: Mapping[str, str], *, key: str) -> None:
+        """See `FlowServer`."""
+        prefect_status.start_run(deployment, parameters, key=key)
+
+    def send_event(self, event: ProcessEvent) -> None:
+        """See `FlowServer`."""
+        prefect_status.send_event(event)

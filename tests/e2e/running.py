@@ -1,0 +1,84 @@
+"""`expertloop up` as an operator runs it: one process, what it says, what it started."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.e2e.command import BIN, CommandLine, kill_group, wait_until
+
+READY = r"ready: answers at (http://\S+), Prefect at (http://\S+);"
+
+
+@dataclass(frozen=True)
+class Up:
+    """Everything that runs."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    shell: CommandLine
+    """With the Prefect server's address: what is called in it joins in."""
+    address: str
+
+    def list_processes(self) -> list[psutil.Process]:
+        """What it has started, and what those have."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def find_process(self, words: str) -> psutil.Process:
+        """The one whose command line has the words; waits for it."""
+        return wait_until(lambda: next(iter(self._list_with(words)), None), what=words)  # type: ignore[no-any-return]
+
+    def _list_with(self, words: str) -> list[psutil.Process]:
+        found = []
+        for one in self.list_processes():
+            with suppress(psutil.NoSuchProcess):
+                if words in " ".join(one.cmdline()):
+                    found.append(one)
+        return found
+
+    def wait_until(self, condition: Callable[[], Any], what: str) -> Any:
+        """The first true value; fails at once when `up` has ended."""
+
+        def look() -> Any:
+            assert self.process.poll() is None, self.log.read_text()
+            return condition()
+
+        return wait_until(look, what=f"{what}; see {self.log} and the logs in {self.shell.home}", pause_seconds=0.3)
+
+    def wait_for_line(self, pattern: str) -> re.Match[str]:
+        """What it says."""
+        found = self.wait_until(lambda: re.search(pattern, self.log.read_text()), pattern)
+        assert isinstance(found, re.Match)
+        return found
+
+
+@contextmanager
+def running_up(shell: CommandLine, *options: str | Path) -> Iterator[Up]:
+    """Start it on free ports, wait until it is ready; at the end whatever still runs is killed."""
+    log = shell.folder / "up.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [BIN / "expertloop", "up", "--port", "0", "--prefect-port", "0", *options],
+            cwd=shell.folder,
+            env=shell.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        up = Up(process, log, shell, "")
+        ready = up.wait_for_line(READY)
+        client = shell.set(PREFECT_API_URL=ready[2], PREFECT_HOME=str(shell.folder / "client"))
+        yield Up(process, log, client, ready[1])
+    finally:
+        started = [] if process.poll() is not None else psutil.Process(process.pid).children(recursive=True)
+        kill_group(process)
+        psutil.wait_procs(started, timeout=60)
