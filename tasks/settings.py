@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     gate_perplexity: float = Field(default=1.25, ge=1, description="largest growth on general text, times")
 
     processes: Path = Field(default=Path("data/processes"), description="one folder a business process")
+    inbox_key: SecretStr | None = Field(default=None, description="checks signed cases; IMAP's password")
     outbox_url: str | None = Field(
         default=None, description="where replies go: a folder, https://…, smtp(s)://…, or a database with ?table="
     )

@@ -45,7 +45,7 @@ UNRELATED = frozenset({
     *("keep_gaps", "database_timeout_seconds", "index_key", "index_headers", "index_timeout_seconds"),
     *("test_share", "validation_share", "distractor_passages", "marked_champion", "scope", "artifacts_url", "glossary"),
     *("gate_questions", "gate_slices", "gate_slice_questions", "gate_tolerance", "gate_forgetting", "gate_perplexity"),
-    *("processes", "outbox_url", "outbox_key", "outbox_sender"),
+    *("processes", "inbox_key", "outbox_url", "outbox_key", "outbox_sender"),
 })  # fmt: skip
 """Settings that decide no answer, or that are part of a run's id by themselves. A setting that is new and not here
 makes another run: asking once too often is better than taking old answers for new ones."""

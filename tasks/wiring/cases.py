@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from tasks.case_models import Case
 from tasks.cases.collect import Collector
 from tasks.cases.handle import CaseHandler, CasePorts
-from tasks.cases.process import Process, load_process
+from tasks.cases.process import PROCESS_NAME, Process, load_process
 from tasks.cases_ports import Deliverer, FieldReader
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.cases import DatabaseCases, DatabaseOutbox
@@ -33,6 +33,11 @@ class Cases(Curation):
     def load_process(self, name: str) -> Process:
         """A process by its name, checked."""
         return load_process(self.settings.processes / name)
+
+    def find_collector(self, tenant: str, name: str) -> Collector | None:
+        """Who reads a tenant's cases of a process; None when there is no such process: a name may come from anybody."""
+        known = PROCESS_NAME.fullmatch(name) and (self.settings.processes / name / "process.yaml").is_file()
+        return Collector(tenant, self.load_process(name)) if known else None
 
     def open_handler(self, process: Process) -> CaseHandler:
         """Who works through a process's cases."""
