@@ -15,7 +15,8 @@ def handle_cases(process: str = "tickets", places: list[str] | None = None) -> D
 
     Args:
         process: A folder below EXPERTLOOP_PROCESSES.
-        places: Folders of mails, files, or tables (sqlite:///…?table=…) to take cases from; none: those that wait.
+        places: Folders of mails, files, mailboxes (imaps://user@host/folder) or tables (sqlite:///…?table=…) to take
+            cases from; none: those that wait.
 
     Returns:
         What the outbox did.

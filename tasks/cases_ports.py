@@ -97,3 +97,21 @@ class CaseSource(Protocol):
 
     def read_cases(self) -> Iterator[Case]:
         """In the order in which they came."""
+
+    def confirm_cases(self, cases: Sequence[Case]) -> None:
+        """They are kept in the database from now on: they need not be given again."""
+
+
+class Mailbox(Protocol):
+    """A folder of mails on somebody's server."""
+
+    def read_mails(self) -> Iterator[tuple[str, bytes]]:
+        """What nobody has seen, the oldest first, each with the name that the server knows it by.
+
+        Raises:
+            BackendUnavailable: The server does not answer.
+            ConfigurationError: It refuses the user or has no such folder.
+        """
+
+    def mark_seen(self, names: Sequence[str]) -> None:
+        """They are not read again."""

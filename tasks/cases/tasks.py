@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from itertools import islice
-
 from prefect import task
 
 from tasks.case_models import DeliveryReport
+from tasks.cases.collect import keep_cases
 from tasks.cases.handle import BATCH_CASES
 from tasks.cases.outbox import deliver_messages
 from tasks.retries import touches_backends
@@ -16,13 +14,9 @@ from tasks.wiring import application
 
 @task(**touches_backends())
 def receive_cases(process: str, place: str) -> int:
-    """Keep what a folder, file or table holds; known cases change nothing. Returns how many were looked at."""
+    """Keep what a place holds; known cases change nothing. Returns how many were looked at."""
     app = application()
-    cases, count = app.read_cases(app.load_process(process), place), 0
-    while page := list(islice(cases, BATCH_CASES)):
-        app.cases.receive_cases(page, datetime.now(UTC))
-        count += len(page)
-    return count
+    return keep_cases(app.open_case_source(app.load_process(process), place), app.cases)
 
 
 @task(**touches_backends())

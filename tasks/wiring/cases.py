@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasks.case_models import Case
-from tasks.cases.collect import Collector
+from tasks.cases.collect import Collector, MailboxCases, StayingCases
 from tasks.cases.handle import CaseHandler, CasePorts
 from tasks.cases.process import PROCESS_NAME, Process, load_process
-from tasks.cases_ports import Deliverer, FieldReader
+from tasks.cases_ports import CaseSource, Deliverer, FieldReader
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.cases import DatabaseCases, DatabaseOutbox
 from tasks.wiring.curation import Curation
@@ -53,14 +51,19 @@ class Cases(Curation):
         """Who reads cases of files and payloads."""
         return Collector(self.settings.tenant, process)
 
-    def read_cases(self, process: Process, place: str) -> Iterator[Case]:
-        """Cases of a folder, a file, or a table (an URL with `?table=`), streamed."""
+    def open_case_source(self, process: Process, place: str) -> CaseSource:
+        """Cases of a folder, a file, a mailbox (imap(s)://…), or a table (an URL with `?table=`)."""
         collector = self.open_collector(process)
         if "://" not in place:
-            return collector.read_path(Path(place))
+            return StayingCases(lambda: collector.read_path(Path(place)))
+        if urlsplit(place).scheme in ("imap", "imaps"):
+            from tasks.integrations.case_imap import ImapMailbox
+
+            key = self.settings.inbox_key.get_secret_value() if self.settings.inbox_key else None
+            return MailboxCases(ImapMailbox(place, key), collector)
         from tasks.integrations.case_tables import read_table
 
-        return collector.read_rows(read_table(place), "the table")
+        return StayingCases(lambda: collector.read_rows(read_table(place), "the table"))
 
     @cached_property
     def field_reader(self) -> FieldReader | None:
