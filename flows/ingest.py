@@ -6,10 +6,10 @@ from collections import deque
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from tasks.artifacts import show_table
 from tasks.curation.tasks import refresh_pairs
 from tasks.documents.tasks import (
     compare_listing,
@@ -71,7 +71,7 @@ def ingest_source(request: IngestRequest) -> Ledger:
         refresh_pairs(run.tenant)
         sweep_index(run, retired)
         ledger = finish_run(run, removed=removed, blocked=blocked)
-    create_table_artifact(key="ledger", table=[ledger.model_dump(mode="json")], description=ledger.source)
+    show_table("ledger", [ledger.model_dump(mode="json")], ledger.source)
     return ledger
 
 
