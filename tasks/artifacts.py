@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 
 def show_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
@@ -20,6 +20,9 @@ def show_points(key: str, points: Sequence[str], description: str) -> None:
 
 
 def show_picture(key: str, png: bytes, description: str) -> None:
-    """A PNG, in the artifact itself: a path would lead nowhere on another machine."""
+    """A PNG, in the artifact itself: a path would lead nowhere on another machine.
+
+    In words, since below an image artifact its page writes out the whole URL.
+    """
     url = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    create_image_artifact(image_url=url, key=key, description=description)
+    create_markdown_artifact(key=key, markdown=f"![{key}]({url})", description=description)

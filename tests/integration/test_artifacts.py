@@ -32,8 +32,8 @@ def read(key: str) -> Any:
     assert response.status_code == 200, key
     found = response.json()
     data = found["data"]
-    if data.startswith("data:image/png;base64,"):
-        return base64.b64decode(data.partition(",")[2])
+    if data.startswith(f"![{key}](data:image/png;base64,"):
+        return base64.b64decode(data.partition(",")[2].removesuffix(")"))
     return json.loads(data) if found["type"] == "table" else data
 
 
