@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tasks.case_models import Case, Decision, HandledCase, Outcome
+from tasks.cases.collect import StayingCases
 from tasks.cases.handle import CaseHandler, CasePorts
 from tasks.models import EmbedderSpec
 from tasks.settings import Settings
@@ -88,7 +89,7 @@ def measure_sample(app: Application) -> None:
     """Routes, decisions, replies against the expected ones."""
     lines = (CASES / "expected.jsonl").read_text().splitlines()
     gold = {one["id"]: one for one in map(json.loads, lines)}
-    results = list(open_handler(app).work_through(read_sample(app)))
+    results = list(open_handler(app).work_through(StayingCases(lambda: iter(read_sample(app)))))
     pairs = [(one, one.outcome, gold[one.case.id]) for one in results if one.outcome]
     for name in ("route", "urgency", "decision"):
         print(f"{name}: {np.mean([getattr(out, name) == want[name] for _, out, want in pairs]):.3f}")
@@ -119,9 +120,9 @@ def measure_sample(app: Application) -> None:
 def measure_speed(app: Application, batch: int) -> None:
     """In a process of its own: sentences that were read before are remembered."""
     sample, handler = read_sample(app), open_handler(app)
-    list(handler.work_through([sample[0]]))  # models are loaded
+    list(handler.work_through(StayingCases(lambda: iter(sample[:1]))))  # models are loaded
     started = time.perf_counter()
-    done = len(list(handler.work_through(sample[1:], batch=batch)))
+    done = len(list(handler.work_through(StayingCases(lambda: iter(sample[1:])), batch=batch)))
     print(f"{batch} at once: {done * 60 / (time.perf_counter() - started):.1f} cases a minute")
 
 

@@ -31,7 +31,10 @@ def cases() -> None:
 @app.command("run")
 def run(
     place: Annotated[
-        str, typer.Argument(metavar="FILE_OR_FOLDER", help="folder of .eml; .eml, .jsonl, .csv; sqlite:///…?table=…")
+        str,
+        typer.Argument(
+            metavar="FILE_OR_FOLDER", help="folder of .eml; .eml, .jsonl, .csv; imaps://…; sqlite:///…?table=…"
+        ),
     ],
     *,
     process: Annotated[str, typer.Option("--process", help="a folder below EXPERTLOOP_PROCESSES")] = "tickets",
@@ -49,7 +52,7 @@ def run(
     wired = application(Settings())
     loaded = wired.load_process(process)
     counts: dict[str, int] = {}
-    for handled in wired.open_handler(loaded).work_through(wired.read_cases(loaded, place)):
+    for handled in wired.open_handler(loaded).work_through(wired.open_case_source(loaded, place)):
         record = case_record(handled)
         counts[record["decision"]] = counts.get(record["decision"], 0) + 1
         if as_json:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 
+from tasks.artifacts import show_table
 from tasks.case_models import DeliveryReport
-from tasks.cases.tasks import empty_outbox, handle_waiting_cases, receive_cases
+from tasks.cases.tasks import empty_outbox, handle_waiting_cases, receive_cases, show_decisions
+from tasks.evaluation.tasks import show_coverage
 
 
 @flow(name="handle-cases", flow_run_name="handle-cases-{process}", persist_result=False)
@@ -15,7 +16,8 @@ def handle_cases(process: str = "tickets", places: list[str] | None = None) -> D
 
     Args:
         process: A folder below EXPERTLOOP_PROCESSES.
-        places: Folders of mails, files, or tables (sqlite:///…?table=…) to take cases from; none: those that wait.
+        places: Folders of mails, files, mailboxes (imaps://user@host/folder) or tables (sqlite:///…?table=…) to take
+            cases from; none: those that wait.
 
     Returns:
         What the outbox did.
@@ -24,5 +26,7 @@ def handle_cases(process: str = "tickets", places: list[str] | None = None) -> D
     handled = handle_waiting_cases(process)
     report = empty_outbox()
     row = {"process": process, "received": received, "handled": handled, **report.model_dump()}
-    create_table_artifact(key="cases", table=[row], description=process)
+    show_table("cases", [row], process)
+    show_decisions(process)
+    show_coverage()
     return report

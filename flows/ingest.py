@@ -6,10 +6,10 @@ from collections import deque
 from typing import Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from tasks.artifacts import show_table
 from tasks.automation.tasks import announce_blocked_prune
 from tasks.curation.tasks import refresh_pairs
 from tasks.documents.tasks import (
@@ -75,7 +75,7 @@ def ingest_source(request: IngestRequest) -> Ledger:
         ledger = finish_run(run, removed=removed, blocked=blocked)
     if blocked:
         announce_blocked_prune(ledger.source, blocked)
-    create_table_artifact(key="ledger", table=[ledger.model_dump(mode="json")], description=ledger.source)
+    show_table("ledger", [ledger.model_dump(mode="json")], ledger.source)
     return ledger
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 
 from tasks.automation.tasks import announce_candidate, announce_promotion, end_turn, take_turn
 from tasks.curation.tasks import refresh_pairs, snapshot_pairs
-from tasks.evaluation.tasks import compare_arms, decide
+from tasks.evaluation.tasks import compare_arms, decide, show_arms
 from tasks.models import EVERYONE
 from tasks.registry.tasks import promote_or_ask, register_candidate
 from tasks.training.presets import DEFAULT_PRESET, make_config
-from tasks.training.tasks import plan_training, train_candidate
+from tasks.training.tasks import plan_training, show_training, train_candidate
 from tasks.training_models import RetrainRequest, RetrainResult
 
 
@@ -67,21 +67,15 @@ def make_candidate(dataset_id: str, request: RetrainRequest) -> RetrainResult:
     plan = plan_training(dataset_id, request.config)
     create_markdown_artifact(key="training-plan", markdown=plan.as_markdown(), description=dataset_id)
     trained = train_candidate(dataset_id, request.config)
+    show_training(trained)
     report = compare_arms(trained, request.max_questions)
     decision = decide(report)
+    show_arms(report, decision)
     adapter_id = register_candidate(trained, report, decision)
-    create_table_artifact(key="arms", table=report.as_rows(), description=f"{adapter_id}: {decision.decision}")
-    approval_id = None
-    promoted = request.promote and decision.decision == "promote"
-    if promoted:
-        approval_id = promote_or_ask(adapter_id)
+    wanted = request.promote and decision.decision == "promote"
+    approval_id = promote_or_ask(adapter_id) if wanted else None
+    promoted = wanted and approval_id is None
     announce_candidate(adapter_id, decision.decision, approval_id)
-    if promoted and not approval_id:
+    if promoted:
         announce_promotion(adapter_id)
-    return RetrainResult(
-        trained=trained,
-        report=report,
-        decision=decision,
-        promoted=promoted and not approval_id,
-        approval_id=approval_id,
-    )
+    return RetrainResult(trained=trained, report=report, decision=decision, promoted=promoted, approval_id=approval_id)

@@ -104,6 +104,17 @@ class HandledCase(Noun):
     updated_at: datetime
 
 
+class DecisionCount(Noun):
+    """How many cases ended in a decision, and how many of those a person corrected."""
+
+    decision: Decision
+    cases: int
+    corrected: int
+
+
+CORRECTED = "corrected by"
+"""How the note of a case begins that a person answered."""
+
 MessageKind = Literal["reply", "draft", "correction"]
 
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from tasks.case_models import Case, CaseState, Decision, HandledCase, MessageKind, Outcome, OutgoingMessage
+from tasks.case_models import (
+    Case,
+    CaseState,
+    Decision,
+    DecisionCount,
+    HandledCase,
+    MessageKind,
+    Outcome,
+    OutgoingMessage,
+)
 from tasks.models import Answer, Question
 
 
@@ -48,6 +57,9 @@ class CaseStore(Protocol):
         self, tenant: str, *, states: Sequence[CaseState] = (), decisions: Sequence[Decision] = (), limit: int = 100
     ) -> list[HandledCase]:
         """The newest first."""
+
+    def count_decisions(self, tenant: str, process: str, since: datetime) -> list[DecisionCount]:
+        """Of cases that came since then, in the order of the decisions' names."""
 
     def find_case(self, tenant: str, name: str) -> HandledCase:
         """The one of a case_id, of its unique beginning, or of the sender's id.
@@ -97,3 +109,21 @@ class CaseSource(Protocol):
 
     def read_cases(self) -> Iterator[Case]:
         """In the order in which they came."""
+
+    def confirm_cases(self, cases: Sequence[Case]) -> None:
+        """They are kept in the database from now on: they need not be given again."""
+
+
+class Mailbox(Protocol):
+    """A folder of mails on somebody's server."""
+
+    def read_mails(self) -> Iterator[tuple[str, bytes]]:
+        """What nobody has seen, the oldest first, each with the name that the server knows it by.
+
+        Raises:
+            BackendUnavailable: The server does not answer.
+            ConfigurationError: It refuses the user or has no such folder.
+        """
+
+    def mark_seen(self, names: Sequence[str]) -> None:
+        """They are not read again."""

@@ -68,6 +68,9 @@ class Plotter(Protocol):
             max_error: The wished share of wrong answers, 0 to 1.
         """
 
+    def draw_coverage(self, calibration: Calibration, *, max_error: float) -> bytes:
+        """A PNG of the share of wrong answers by the share answered; `max_error` is the wished one."""
+
     def draw_intervals(self, title: str, label: str, values: Mapping[str, tuple[float, float, float]]) -> bytes:
         """A PNG with a bar and its interval a name, the first on top; each is (value, low, high), 0 to 1."""
 

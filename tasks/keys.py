@@ -1,4 +1,4 @@
-"""API keys: made of 256 random bits, shown once, kept as a hash, compared in constant time.
+"""API keys and signed bodies. Keys are made of 256 random bits, shown once, kept as a hash, compared in constant time.
 
 A key is `elk_<key_id>_<secret>`. The key_id finds its row and is no secret. The secret is kept as one plain sha256:
 slow hashes (bcrypt, argon2) protect passwords, which people choose and attackers guess; nobody guesses 256 random bits,
@@ -21,6 +21,8 @@ from tasks.models import derive_id
 _SECRET_BYTES = 32
 _KEY = re.compile(r"elk_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _NO_HASH = "0" * 64
+SIGNATURE_HEADER = "X-Expertloop-Signature"
+"""Of webhooks, those that come and those that go."""
 
 
 class PresentedKey(NamedTuple):
@@ -55,6 +57,16 @@ def is_genuine(presented: PresentedKey, stored: StoredKey | None) -> bool:
     """Whether the secret is the kept one and the key was not revoked; an unknown key takes the same time."""
     equal = hmac.compare_digest(_hash(presented.secret), stored.secret_hash if stored else _NO_HASH)
     return equal and stored is not None and stored.key.revoked_at is None
+
+
+def sign_body(body: bytes, key: str) -> str:
+    """HMAC-SHA256 of a body, as the signature's header carries it."""
+    return "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+
+
+def is_signed(body: bytes, signature: str, key: str) -> bool:
+    """Whether who holds the key wrote the body."""
+    return hmac.compare_digest(sign_body(body, key).encode(), signature.encode())
 
 
 def _hash(secret: str) -> str:

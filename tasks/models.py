@@ -451,6 +451,10 @@ class Calibration(Noun):
     expected_error: float = Field(ge=0, le=1, description="expected calibration error on the others, ten bins")
     fitted_at: datetime
 
+    def coverage_at(self, max_error: float) -> float:
+        """The largest share of questions that can be answered with at most this share of wrong answers."""
+        return max((point.coverage for point in self.curve if point.error <= max_error), default=0.0)
+
 
 ListedDocument.model_rebuild()
 Pipeline.model_rebuild()

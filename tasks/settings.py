@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     )
 
     processes: Path = Field(default=Path("data/processes"), description="one folder a business process")
+    inbox_key: SecretStr | None = Field(default=None, description="checks signed cases; IMAP's password")
     outbox_url: str | None = Field(
         default=None, description="where replies go: a folder, https://…, smtp(s)://…, or a database with ?table="
     )

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from expertloop.server import answers, chat, documents, feedback, health, hints, questions, reference
+from expertloop.server import answers, cases, chat, documents, feedback, health, hints, questions, reference
 from expertloop.server.access import Authentication
 from expertloop.server.limits import BodyLimit
 from expertloop.server.problems import add_handlers
@@ -47,7 +47,7 @@ def build_app(made_of: Collaborators) -> ASGIApp:
     )
     app.state.services = services
     add_handlers(app)
-    for part in (answers, questions, feedback, documents, chat, hints, health, reference):
+    for part in (answers, questions, feedback, documents, cases, chat, hints, health, reference):
         app.include_router(part.router)
     settings = made_of.settings
     limited = BodyLimit(app, max_bytes=settings.body_kb * 1024, timeout_seconds=settings.body_timeout_seconds)

@@ -19,6 +19,8 @@ from expertloop.server.rate import RateLimit
 from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, SearchJob, SearchWork
 from tasks.access_models import ReadableDocument
 from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, QuestionStore, ServedLog, TokenReader
+from tasks.cases.collect import Collector
+from tasks.cases_ports import CaseStore
 from tasks.deployment_ports import FlowServer
 from tasks.errors import ProductError, TransientError
 from tasks.models import Answer, Hit
@@ -52,6 +54,8 @@ class Collaborators(NamedTuple):
     prepare: Callable[[], None]
     find_faults: Callable[[], Sequence[str]]
     serving_collection: Callable[[], str | None]
+    cases: CaseStore
+    find_collector: Callable[[str, str], Collector | None]
 
 
 def collect(app: Application) -> Collaborators:
@@ -76,6 +80,8 @@ def collect(app: Application) -> Collaborators:
         prepare=app.prepare_serving,
         find_faults=app.find_faults,
         serving_collection=app.serving_collection,
+        cases=app.cases,
+        find_collector=app.find_collector,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from tasks.case_models import CaseState, Decision, HandledCase, OutgoingMessage, derive_message_id
+from tasks.case_models import CORRECTED, CaseState, Decision, HandledCase, OutgoingMessage, derive_message_id
 from tasks.cases.reply import reply_to
 from tasks.cases_ports import CaseStore
 from tasks.curation_models import Correction
@@ -69,7 +69,7 @@ def correct_case(
         in_reply_to=case.message_id,
         decision=handled.outcome.decision if handled.outcome else Decision.ESCALATE,
     )
-    note = f"corrected by {closing.author}"
+    note = f"{CORRECTED} {closing.author}"
     store.close_case(case.case_id, note, [message] if case.sender and not case.automatic else [], closing.at)
 
 

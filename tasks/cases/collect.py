@@ -1,21 +1,65 @@
-"""Cases out of files and payloads, streamed: a folder of mails, one mail, CSV, JSON lines, or any rows."""
+"""Cases out of files, mailboxes and payloads, streamed: mails, CSV, JSON lines, or any rows."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tasks.case_models import Case, derive_case_id
 from tasks.cases.mails import Mail, clean_body, read_mail, strip_markup
 from tasks.cases.process import Process
+from tasks.cases_ports import CaseSource, CaseStore, Mailbox
 from tasks.errors import ConfigurationError
 from tasks.models import hash_text
 
+PAGE_CASES = 100
+"""Kept in one commit."""
 _MAX_FIELD = 64 << 20
 _SUFFIXES = (".eml", ".jsonl", ".csv")
+
+
+class StayingCases:
+    """Cases of files and tables, which stay where they are: known ones change nothing.
+
+    Args:
+        read: Reads them all.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[Case]]) -> None:
+        self.read_cases = read
+
+    def confirm_cases(self, cases: Sequence[Case]) -> None:
+        """Nothing to do."""
+
+
+class MailboxCases:
+    """Cases of a mailbox; a mail counts as seen once its case is kept, never before.
+
+    Args:
+        mailbox: Has the mails.
+        collector: Makes cases of them.
+    """
+
+    def __init__(self, mailbox: Mailbox, collector: Collector) -> None:
+        self._mailbox = mailbox
+        self._collector = collector
+        self._names: dict[str, list[str]] = {}
+
+    def read_cases(self) -> Iterator[Case]:
+        """A case a mail; the same mail in two folders, or twice in one, is one case."""
+        for name, content in self._mailbox.read_mails():
+            case = self._collector.make_mail(content)
+            self._names.setdefault(case.case_id, []).append(name)
+            yield case
+
+    def confirm_cases(self, cases: Sequence[Case]) -> None:
+        """The mails of these are seen."""
+        self._mailbox.mark_seen([name for case in cases for name in self._names.pop(case.case_id, [])])
 
 
 class Collector:
@@ -67,9 +111,15 @@ class Collector:
         mail = Mail(texts["from"], (), texts["subject"], clean_body(body, problems), "", "", (), tuple(problems))
         return self._make(texts["id"], mail, _groups(row.get("groups"), where))
 
-    def make_mail(self, content: bytes, name: str) -> Case:
-        """A mail's case; a mail says nothing of groups that could be believed."""
-        return self._make(name, read_mail(content), ())
+    def make_mail(self, content: bytes, name: str | None = None) -> Case:
+        """A mail's case; a mail says nothing of groups that could be believed.
+
+        Args:
+            content: As it was received.
+            name: Its id; without one its Message-ID is.
+        """
+        mail = read_mail(content)
+        return self._make(_storable(mail.message_id.strip("<>")) if name is None else name, mail, ())
 
     def _make(self, name: str, mail: Mail, groups: tuple[str, ...]) -> Case:
         mail = mail._replace(sender=_storable(mail.sender), subject=_storable(mail.subject), body=_storable(mail.body))
@@ -89,6 +139,19 @@ class Collector:
             attachments=mail.attachments,
             problems=mail.problems,
         )
+
+
+def keep_cases(source: CaseSource, store: CaseStore) -> int:
+    """Keep what a source holds, a page in memory at a time; returns how many it held.
+
+    The source hears of each page after its commit: what dies in between is given again, and is known.
+    """
+    cases, count = source.read_cases(), 0
+    while page := list(islice(cases, PAGE_CASES)):
+        store.receive_cases(page, datetime.now(UTC))
+        source.confirm_cases(page)
+        count += len(page)
+    return count
 
 
 def _storable(text: str) -> str:

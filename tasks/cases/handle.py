@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from tasks.cases.extract import extract_fields
 from tasks.cases.process import Process
 from tasks.cases.reply import reply_to, write_reply
 from tasks.cases.screen import Screened, screen_case
-from tasks.cases_ports import AnswerQuestions, CaseStore, FieldReader
+from tasks.cases_ports import AnswerQuestions, CaseSource, CaseStore, FieldReader
 from tasks.errors import TransientError
 from tasks.language import UNDETERMINED, detect_language
 from tasks.models import EVERYONE, Answer, Question
@@ -70,11 +70,13 @@ class CaseHandler:
         self._ports = ports
         self._classifier = Classifier(process, ports.embedder)
 
-    def work_through(self, cases: Iterable[Case], *, batch: int = BATCH_CASES) -> Iterator[HandledCase]:
+    def work_through(self, source: CaseSource, *, batch: int = BATCH_CASES) -> Iterator[HandledCase]:
         """Every case with what became of it, in the order in which they come; a few at a time are in memory."""
-        iterator = iter(cases)
-        while page := list(islice(iterator, batch)):
-            yield from self.handle(page)
+        cases = source.read_cases()
+        while page := list(islice(cases, batch)):
+            handled = self.handle(page)
+            source.confirm_cases(page)
+            yield from handled
 
     def handle(self, cases: Sequence[Case]) -> list[HandledCase]:
         """One result a case, in their order; what was handled before is not handled again.

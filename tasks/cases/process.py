@@ -22,6 +22,8 @@ from tasks.yaml_lines import LinedYaml, Place, YamlFault, read_yaml
 
 FACTS = ("route", "urgency", "language", "sender", "text", "answered", "attachments")
 """What rules may name beside the fields of the model."""
+PROCESS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+"""A folder's name, never a path: a process brings code along, and nobody from outside says where that lies."""
 
 
 def _check_pattern(pattern: str) -> str:

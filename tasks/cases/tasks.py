@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from itertools import islice
+import logging
+from datetime import UTC, datetime, timedelta
 
 from prefect import task
 
+from tasks.artifacts import show_table
 from tasks.case_models import DeliveryReport
+from tasks.cases.collect import keep_cases
 from tasks.cases.handle import BATCH_CASES
 from tasks.cases.outbox import deliver_messages
 from tasks.retries import touches_backends
 from tasks.wiring import application
 
+logger = logging.getLogger(__name__)
+
+SHOWN = timedelta(days=30)
+"""Enough cases for a share, and recent enough to say something of today's champion."""
+
 
 @task(**touches_backends())
 def receive_cases(process: str, place: str) -> int:
-    """Keep what a folder, file or table holds; known cases change nothing. Returns how many were looked at."""
+    """Keep what a place holds; known cases change nothing. Returns how many were looked at."""
     app = application()
-    cases, count = app.read_cases(app.load_process(process), place), 0
-    while page := list(islice(cases, BATCH_CASES)):
-        app.cases.receive_cases(page, datetime.now(UTC))
-        count += len(page)
-    return count
+    return keep_cases(app.open_case_source(app.load_process(process), place), app.cases)
 
 
 @task(**touches_backends())
@@ -34,6 +37,18 @@ def handle_waiting_cases(process: str) -> int:
         handler.handle(waiting)
         count += len(waiting)
     return count
+
+
+@task(**touches_backends())
+def show_decisions(process: str) -> None:
+    """The last days' cases by decision, and how many of each a person corrected."""
+    app = application()
+    counts = app.cases.count_decisions(app.settings.tenant, process, datetime.now(UTC) - SHOWN)
+    total = sum(one.cases for one in counts)
+    rows = [one.model_dump(mode="json") | {"share": round(one.cases / total, 3)} for one in counts]
+    show_table("cases-by-decision", rows, f"{process}, {SHOWN.days} days")
+    told = " ".join(f"{one.decision}={one.cases}" for one in counts)
+    logger.info("cases by decision process=%s days=%s %s", process, SHOWN.days, told)
 
 
 @task(**touches_backends())

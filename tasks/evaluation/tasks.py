@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 from prefect import task
 
 from tasks.arm_models import Advice, ArmResult, StoredReport
+from tasks.artifacts import show_picture, show_points, show_table
 from tasks.curation_models import Dataset, Example
 from tasks.errors import ConfigurationError
 from tasks.evaluation import gate
 from tasks.evaluation.advise import advise_company
 from tasks.evaluation.arm_scores import score_arm
 from tasks.evaluation.arms import ArmOptions, ask_prompts, list_shown, plan_prompts, read_answers, sample_examples
+from tasks.evaluation.arms_card import list_intervals
 from tasks.evaluation.arms_report import Judged as JudgedArms
 from tasks.evaluation.arms_report import report_arms
 from tasks.evaluation.bootstrap import RESAMPLES
@@ -37,6 +39,8 @@ from tasks.retries import touches_backends
 from tasks.training_models import ArmName, ArmsReport, Forgetting, GateDecision, TrainedAdapter
 from tasks.wiring import Application, application
 
+COVERAGE_LIMITS = (0.01, 0.02, 0.05, 0.1, 0.2)
+"""Shares of wrong answers that a company may wish."""
 UNRELATED = frozenset({
     *("home", "cache", "tenant", "sources", "time_zone", "database_url", "index_url", "log_level"),
     *("max_text_mb", "max_file_mb", "embedding_cache", "prune_share", "prune_minimum", "lease_seconds"),
@@ -46,7 +50,7 @@ UNRELATED = frozenset({
     *("test_share", "validation_share", "distractor_passages", "marked_champion", "scope", "artifacts_url", "glossary"),
     *("approvers", "approval_hours", "approval_deadline"),
     *("gate_questions", "gate_slices", "gate_slice_questions", "gate_tolerance", "gate_forgetting", "gate_perplexity"),
-    *("processes", "outbox_url", "outbox_key", "outbox_sender", "notify_url"),
+    *("processes", "inbox_key", "outbox_url", "outbox_key", "outbox_sender", "notify_url"),
     *("retrain_min_new_pairs", "retrain_min_share", "retrain_cooldown_hours"),
 })  # fmt: skip
 """Settings that decide no answer, or that are part of a run's id by themselves. A setting that is new and not here
@@ -286,6 +290,29 @@ def compare_arms(trained: TrainedAdapter, max_questions: int | None) -> ArmsRepo
 def decide(report: ArmsReport) -> GateDecision:
     """Whether the candidate replaces what serves, by the configured limits."""
     return decide_promotion(application(), report)
+
+
+@task(**touches_backends())
+def show_arms(report: ArmsReport, decision: GateDecision) -> None:
+    """The arms with their intervals as table and picture, what is between them, and why the gate decides as it does."""
+    of = f"adapter {report.adapter_id}, dataset {report.dataset_id}"
+    show_table("arms", report.as_rows(), f"{of}: {decision.decision}")
+    title, label = f"token F1 on {report.questions} held-out questions", "token F1 with its 95 % interval"
+    show_picture("arms-picture", application().plotter.draw_intervals(title, label, list_intervals(report)), of)
+    show_table("arms-differences", [one.model_dump() for one in (*report.differences, *report.slices)], of)
+    show_points("gate", [f"**{decision.decision}**", *decision.reasons], of)
+
+
+@task(**touches_backends())
+def show_coverage() -> None:
+    """What the calibration of what answers now promises: the share that is answered at each share of wrong answers."""
+    app = application()
+    calibration = app.calibration(app.generator)
+    rows = [{"wrong_at_most": limit, "answered": calibration.coverage_at(limit)} for limit in COVERAGE_LIMITS]
+    show_table("coverage", rows, calibration.name)
+    show_picture(
+        "coverage-picture", app.plotter.draw_coverage(calibration, max_error=app.settings.max_error), calibration.name
+    )
 
 
 def advise(app: Application) -> Advice:

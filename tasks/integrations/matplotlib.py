@@ -58,6 +58,12 @@ class MatplotlibPlotter:
         _draw_coverage(coverage, calibration, max_error)
         return _save(figure)
 
+    def draw_coverage(self, calibration: Calibration, *, max_error: float) -> bytes:
+        """A PNG: what does each coverage cost?"""
+        figure = _open_figure(height_inches=3.6)
+        _draw_coverage(figure.add_subplot(), calibration, max_error)
+        return _save(figure)
+
     def draw_losses(
         self, title: str, losses: Sequence[tuple[int, float]], validation: Sequence[tuple[int, float]]
     ) -> bytes:
@@ -108,7 +114,7 @@ def _draw_coverage(axes: Axes, calibration: Calibration, max_error: float) -> No
     points = sorted(calibration.curve, key=lambda point: point.coverage)
     axes.step([p.coverage for p in points], [p.error for p in points], where="post", color=_ERROR_COLOUR)
     axes.axhline(max_error, color=_GUIDE_COLOUR, linestyle="--", linewidth=1)
-    reached = max((p.coverage for p in points if p.error <= max_error), default=0.0)
+    reached = calibration.coverage_at(max_error)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="share answered", ylabel="share of wrong answers")
     axes.set_title(f"at most {max_error:.0%} wrong: {reached:.0%} answered", fontsize=9)
 

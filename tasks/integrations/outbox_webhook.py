@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import Any
 
 import httpx
@@ -11,13 +9,9 @@ import httpx
 from tasks.case_models import MessageKind, OutgoingMessage
 from tasks.errors import BackendUnavailable, ConfigurationError, RateLimited
 from tasks.integrations.openai_endpoint import read_retry_after
+from tasks.keys import SIGNATURE_HEADER, sign_body
 
 _TIMEOUT_SECONDS = 30.0
-
-
-def sign_body(body: bytes, key: str) -> str:
-    """HMAC-SHA256 of the body, as `X-Expertloop-Signature` carries it."""
-    return "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
 
 
 class WebhookOutbox:
@@ -47,7 +41,7 @@ class WebhookOutbox:
         body = message.model_dump_json(exclude={"attempts"}).encode()
         headers: dict[str, Any] = {"Content-Type": "application/json", "Idempotency-Key": message.message_id}
         if self._key:
-            headers["X-Expertloop-Signature"] = sign_body(body, self._key)
+            headers[SIGNATURE_HEADER] = sign_body(body, self._key)
         try:
             response = self._http.post(self._url, content=body, headers=headers)
         except httpx.RequestError as error:

@@ -6,8 +6,9 @@ import socket
 
 from prefect import task
 
+from tasks.artifacts import show_picture, show_table
 from tasks.retries import touches_backends
-from tasks.training.train import train_adapter
+from tasks.training.train import CURVE, train_adapter
 from tasks.training_models import TrainedAdapter, TrainingConfig, TrainingPlan
 from tasks.training_ports import Report, TrainingProgress
 from tasks.wiring import Application, application
@@ -47,3 +48,12 @@ def train_candidate(dataset_id: str, config: TrainingConfig) -> TrainedAdapter:
     """Train an adapter on a dataset, or find the one that was trained of it before."""
     app = application()
     return train_on_dataset(app, dataset_id, config, app.report_training)
+
+
+@task(**touches_backends())
+def show_training(trained: TrainedAdapter) -> None:
+    """What training took and reached, and its loss curve."""
+    summary = trained.summary.model_dump(mode="json")
+    show_table("training", [{"name": name, "value": value} for name, value in summary.items()], trained.adapter_id)
+    curve = application().settings.home / trained.folder / CURVE
+    show_picture("training-loss", curve.read_bytes(), trained.adapter_id)

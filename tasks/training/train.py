@@ -31,7 +31,7 @@ _WEIGHTS = ("adapter_config.json", "adapter_model.safetensors")
 _VALIDATED = 0.1
 """Tokens of one validation against those of the training: a short one must not spend its time on being watched."""
 
-_CURVE, _LOSSES = "loss.png", "losses.json"
+CURVE, _LOSSES = "loss.png", "losses.json"
 
 
 class TrainingPorts(NamedTuple):
@@ -160,10 +160,10 @@ def read_trained(folder: Path) -> TrainedAdapter:
 def _write(folder: Path, trained: TrainedAdapter, outcome: TrainingOutcome, plotter: CurvePlotter) -> None:
     title = f"{trained.config.base_model.rpartition('/')[2]}, adapter {trained.adapter_id[:8]}"
     try:
-        (folder / _CURVE).write_bytes(plotter.draw_losses(title, outcome.losses, outcome.validation_losses))
+        (folder / CURVE).write_bytes(plotter.draw_losses(title, outcome.losses, outcome.validation_losses))
         losses = {"train": outcome.losses, "validation": outcome.validation_losses}
         (folder / _LOSSES).write_text(json.dumps(losses) + "\n", encoding="utf-8")
-        files = {name: _hash_file(folder / name) for name in (*_WEIGHTS, _CURVE, _LOSSES)}
+        files = {name: _hash_file(folder / name) for name in (*_WEIGHTS, CURVE, _LOSSES)}
         manifest = {"adapter": trained.model_dump(mode="json"), "files": files}
         scratch = folder / f".{MANIFEST}"
         scratch.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tasks.case_models import Case
-from tasks.cases.collect import Collector
+from tasks.cases.collect import Collector, MailboxCases, StayingCases
 from tasks.cases.handle import CaseHandler, CasePorts
-from tasks.cases.process import Process, load_process
-from tasks.cases_ports import Deliverer, FieldReader
+from tasks.cases.process import PROCESS_NAME, Process, load_process
+from tasks.cases_ports import CaseSource, Deliverer, FieldReader
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.cases import DatabaseCases, DatabaseOutbox
 from tasks.wiring.curation import Curation
@@ -34,6 +32,11 @@ class Cases(Curation):
         """A process by its name, checked."""
         return load_process(self.settings.processes / name)
 
+    def find_collector(self, tenant: str, name: str) -> Collector | None:
+        """Who reads a tenant's cases of a process; None when there is no such process: a name may come from anybody."""
+        known = PROCESS_NAME.fullmatch(name) and (self.settings.processes / name / "process.yaml").is_file()
+        return Collector(tenant, self.load_process(name)) if known else None
+
     def open_handler(self, process: Process) -> CaseHandler:
         """Who works through a process's cases."""
         ports = CasePorts(
@@ -48,14 +51,19 @@ class Cases(Curation):
         """Who reads cases of files and payloads."""
         return Collector(self.settings.tenant, process)
 
-    def read_cases(self, process: Process, place: str) -> Iterator[Case]:
-        """Cases of a folder, a file, or a table (an URL with `?table=`), streamed."""
+    def open_case_source(self, process: Process, place: str) -> CaseSource:
+        """Cases of a folder, a file, a mailbox (imap(s)://…), or a table (an URL with `?table=`)."""
         collector = self.open_collector(process)
         if "://" not in place:
-            return collector.read_path(Path(place))
+            return StayingCases(lambda: collector.read_path(Path(place)))
+        if urlsplit(place).scheme in ("imap", "imaps"):
+            from tasks.integrations.case_imap import ImapMailbox
+
+            key = self.settings.inbox_key.get_secret_value() if self.settings.inbox_key else None
+            return MailboxCases(ImapMailbox(place, key), collector)
         from tasks.integrations.case_tables import read_table
 
-        return collector.read_rows(read_table(place), "the table")
+        return StayingCases(lambda: collector.read_rows(read_table(place), "the table"))
 
     @cached_property
     def field_reader(self) -> FieldReader | None:

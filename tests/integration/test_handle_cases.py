@@ -57,5 +57,6 @@ def test_rows_of_a_table_are_cases(world: CasesWorld, tmp_path: Path) -> None:
         crm.execute('CREATE TABLE tickets (id TEXT PRIMARY KEY, text TEXT, "from" TEXT, colour TEXT)')
         crm.execute("INSERT INTO tickets VALUES ('t1', 'Is hail insured?', 'eva@x.example', 'red')")
     crm.close()
-    (case,) = world.read_cases(world.load_process("claims"), f"sqlite:///{tmp_path / 'crm.db'}?table=tickets")
+    place = f"sqlite:///{tmp_path / 'crm.db'}?table=tickets"
+    (case,) = world.open_case_source(world.load_process("claims"), place).read_cases()
     assert (case.id, case.body, case.sender) == ("t1", "Is hail insured?", "eva@x.example")

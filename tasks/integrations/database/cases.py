@@ -9,7 +9,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from tasks.case_models import Case, CaseState, Decision, HandledCase, MessageKind, Outcome, OutgoingMessage
+from tasks.case_models import (
+    CORRECTED,
+    Case,
+    CaseState,
+    Decision,
+    DecisionCount,
+    HandledCase,
+    MessageKind,
+    Outcome,
+    OutgoingMessage,
+)
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.cases_schema import case_messages, cases
 from tasks.integrations.database.engine import Database, insert_new
@@ -82,6 +92,22 @@ class DatabaseCases:
             query = query.where(cases.c.decision.in_([one.value for one in decisions]))
         with self._database.read() as connection:
             return [_read(row) for row in connection.execute(query.order_by(cases.c.place.desc()).limit(limit))]
+
+    def count_decisions(self, tenant: str, process: str, since: datetime) -> list[DecisionCount]:
+        """Of cases that came since then, in the order of the decisions' names."""
+        corrected = sa.func.count(sa.case((cases.c.note.startswith(CORRECTED), 1)))
+        query = (
+            sa.select(cases.c.decision, sa.func.count(), corrected)
+            .where(cases.c.tenant == tenant, cases.c.process == process, cases.c.received_at >= since)
+            .where(cases.c.decision.is_not(None))
+            .group_by(cases.c.decision)
+            .order_by(cases.c.decision)
+        )
+        with self._database.read() as connection:
+            return [
+                DecisionCount(decision=Decision(name), cases=count, corrected=by_people)
+                for name, count, by_people in connection.execute(query)
+            ]
 
     def find_case(self, tenant: str, name: str) -> HandledCase:
         """The one of a case_id, of its unique beginning, or of the sender's id.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.case_models import Case, CaseState, Decision, HandledCase, MessageKind, Outcome
+from tasks.cases.collect import StayingCases
 from tasks.cases.handle import BATCH_CASES
 from tasks.errors import BackendUnavailable
 from tasks.integrations.database.cases import DatabaseOutbox
@@ -147,7 +148,7 @@ def test_thousands_cases_are_a_few_at_a_time_in_memory_and_stay_in_order(world: 
 
     most = 0
     seen: list[str] = []
-    for place, handled in enumerate(world.handler.work_through(cases(), batch=100)):
+    for place, handled in enumerate(world.handler.work_through(StayingCases(cases), batch=100)):
         seen.append(handled.case.id)
         if place % 500 == 499:
             del handled

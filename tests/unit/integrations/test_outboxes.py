@@ -17,7 +17,8 @@ from tasks.case_models import Decision, MessageKind, OutgoingMessage
 from tasks.errors import BackendUnavailable, ConfigurationError, ProductError, RateLimited
 from tasks.integrations.outbox_mail import FolderOutbox, SmtpOutbox, write_mail
 from tasks.integrations.outbox_table import TableOutbox
-from tasks.integrations.outbox_webhook import WebhookOutbox, sign_body
+from tasks.integrations.outbox_webhook import WebhookOutbox
+from tasks.keys import sign_body
 
 
 def message(kind: MessageKind = "reply", subject: str = "Re: Hail") -> OutgoingMessage:
