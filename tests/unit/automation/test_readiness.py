@@ -24,7 +24,7 @@ def judge(new: int, seen: int = 0, trained_hours_ago: float | None = None) -> Re
     ("new", "seen", "ready"),
     [(199, 0, False), (200, 0, True), (99, 500, False), (100, 500, True), (200, 5000, True), (199, 5000, False)],
 )
-def test_either_enough_pairs_or_enough_growth_will_do(new: int, seen: int, ready: bool) -> None:
+def test_either_enough_pairs_or_enough_growth_will_do(new: int, seen: int, *, ready: bool) -> None:
     assert judge(new, seen).ready is ready
 
 
