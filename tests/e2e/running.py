@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 
 from tests.e2e.command import BIN, CommandLine, kill_group, wait_until
 
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 READY = r"ready: answers at (http://\S+), Prefect at (http://\S+);"
 
 
@@ -48,7 +52,9 @@ class Up:
 
         def look() -> Any:
             assert self.process.poll() is None, self.log.read_text()
-            return condition()
+            with suppress(httpx.TimeoutException):  # a busy machine: ask again
+                return condition()
+            return None
 
         return wait_until(look, what=f"{what}; see {self.log} and the logs in {self.shell.home}", pause_seconds=0.3)
 
@@ -57,6 +63,51 @@ class Up:
         found = self.wait_until(lambda: re.search(pattern, self.log.read_text()), pattern)
         assert isinstance(found, re.Match)
         return found
+
+    def ask_prefect(self, path: str, **body: Any) -> Any:
+        """POST to the server's API."""
+        response = httpx.post(f"{self.shell.settings['PREFECT_API_URL']}/{path}", json=body, timeout=60)
+        assert response.is_success, response.text
+        return response.json() if response.content else None
+
+    def find_deployment(self, name: str) -> str:
+        """Its id, by flow and deployment."""
+        response = httpx.get(f"{self.shell.settings['PREFECT_API_URL']}/deployments/name/{name}", timeout=60)
+        return str(response.json()["id"])
+
+    def start_run(self, name: str, **parameters: Any) -> str:
+        """As a schedule does; returns the run's id."""
+        path = f"deployments/{self.find_deployment(name)}/create_flow_run"
+        return str(self.ask_prefect(path, parameters=parameters, state={"type": "SCHEDULED"})["id"])
+
+    def finish_run(self, run_id: str) -> None:
+        """Wait for the run's end, which must be a good one."""
+
+        def look() -> Any:
+            (run,) = self.ask_prefect("flow_runs/filter", flow_runs={"id": {"any_": [run_id]}})
+            return run if run["state_type"] in ENDED else None
+
+        run = self.wait_until(look, f"the end of run {run_id}")
+        assert run["state_type"] == "COMPLETED", (run["name"], run["state"])
+
+    def list_ended_runs(self, name: str, *, at_least: int) -> list[dict[str, Any]]:
+        """The deployment's, once all have ended and there are so many; else none."""
+        wanted = {"id": {"any_": [self.find_deployment(name)]}}
+        runs = self.ask_prefect("flow_runs/filter", deployments=wanted)
+        ended = [run for run in runs if run["state_type"] in ENDED]
+        return ended if len(ended) == len(runs) >= at_least else []
+
+    def send_event(self, name: str, **payload: str) -> None:
+        """An event of anybody's."""
+        event = {
+            "id": str(uuid.uuid4()),
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": name,
+            "resource": {"prefect.resource.id": "expertloop.test"},
+            "payload": payload,
+        }
+        response = httpx.post(f"{self.shell.settings['PREFECT_API_URL']}/events", json=[event], timeout=60)
+        assert response.is_success, response.text
 
 
 @contextmanager
