@@ -200,6 +200,16 @@ def find_prefect_login() -> tuple[str, str] | None:
     return (user, password) if user else None
 
 
+def find_visible_devices() -> str | None:
+    """The GPUs that an operator lets this process see; None: all."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def use_device(device_id: str) -> None:
+    """Let torch see one GPU alone; before it looks for them."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = device_id
+
+
 def use_prefect_server(url: str) -> None:
     """Let flows of this process talk to a server, before Prefect is imported."""
     os.environ["PREFECT_API_URL"] = url

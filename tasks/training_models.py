@@ -139,6 +139,17 @@ class TrainingPlan(Noun):
         return "\n".join(f"- {line}" for line in self.lines)
 
 
+class Device(Noun):
+    """What a training runs on."""
+
+    device_id: str = Field(description="a GPU's UUID; the host's name for its processor")
+    kind: Literal["cuda", "cpu"]
+    name: str
+    total_bytes: int
+    free_bytes: int
+    used_share: float | None = Field(default=None, description="of its time, just now; None: it does not tell")
+
+
 class TrainingSummary(Noun):
     """What a training run took and reached."""
 

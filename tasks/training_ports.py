@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tasks.models import Message
-from tasks.training_models import ModelShape, TrainingConfig, TrainingSummary
+from tasks.training_models import Device, ModelShape, TrainingConfig, TrainingSummary
 
 SentenceSplitter = Callable[[str], Iterable[tuple[int, int]]]
 """The sentences of a text as (start, end), end exclusive: what answering counts as one claim."""
@@ -106,6 +106,13 @@ class AdapterTrainer(Protocol):
                 goes on from the last checkpoint.
             ConfigurationError: The machine lacks what the configuration asks for.
         """
+
+
+class DeviceFinder(Protocol):
+    """Knows what this machine can train on."""
+
+    def list_devices(self) -> list[Device]:
+        """Every GPU, or the processor alone; the most free memory first."""
 
 
 class CurvePlotter(Protocol):

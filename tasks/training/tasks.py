@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prefect import task
 
 from tasks.artifacts import show_picture, show_table
 from tasks.retries import touches_backends
+from tasks.training.devices import describe_device, require_memory
 from tasks.training.train import CURVE, train_adapter
-from tasks.training_models import TrainedAdapter, TrainingConfig, TrainingPlan
+from tasks.training_models import Device, TrainedAdapter, TrainingConfig, TrainingPlan
 from tasks.training_ports import Report, TrainingProgress
 from tasks.wiring import Application, application
 
@@ -21,25 +23,42 @@ def ignore_progress(_: TrainingProgress) -> None:
 def train_on_dataset(
     app: Application, dataset_id: str, config: TrainingConfig, report: Report = ignore_progress
 ) -> TrainedAdapter:
-    """Train an adapter on a dataset; one training a device at a time.
+    """Train an adapter on a dataset; whoever calls holds a device (`hold_device`).
 
     Args:
         dataset_id: Or its unique beginning.
 
     Raises:
-        DeviceBusy: Another training uses the device.
         ArtifactCorrupt: The dataset's files were changed.
         DatasetRejected, TrainingDiverged, BackendUnavailable, ConfigurationError: See `tasks.training.train`.
     """
     content = app.read_dataset(dataset_id)
-    with app.leases.hold(f"training on {app.trainer.device} of {socket.gethostname()}"):
-        return train_adapter(content, config, app.training_ports, home=app.settings.home, report=report)
+    return train_adapter(content, config, app.training_ports, home=app.settings.home, report=report)
+
+
+@contextmanager
+def hold_device() -> Iterator[Device]:
+    """A device for the block. No task, since the lease belongs to the block, and torch must not be imported before it.
+
+    Raises:
+        DeviceBusy: Other trainings hold every device of this machine.
+    """
+    with application().hold_device() as device:
+        yield device
 
 
 @task(**touches_backends())
-def plan_training(dataset_id: str, config: TrainingConfig) -> TrainingPlan:
-    """What training would take."""
-    return application().plan_training(dataset_id, config)
+def plan_training(dataset_id: str, config: TrainingConfig, device: Device) -> TrainingPlan:
+    """What training would take; refused when the device cannot hold it.
+
+    Raises:
+        ConfigurationError: The device is too small; the advice names presets that fit.
+        DeviceBusy: Others use its memory.
+    """
+    app = application()
+    plan = app.plan_training(dataset_id, config)
+    require_memory(device, plan, lambda: app.list_fitting_presets(dataset_id, device))
+    return plan.model_copy(update={"lines": (*plan.lines, f"device: {describe_device(device)}")})
 
 
 # Killed, it goes on from its checkpoint.

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 
 from tasks.answering.sentences import split_sentences
 from tasks.curation.snapshot import read_examples, read_manifest
 from tasks.curation_models import Split
+from tasks.errors import ConfigurationError, DeviceBusy
+from tasks.integrations.devices import MachineDevices
+from tasks.settings import find_visible_devices, use_device
+from tasks.training.devices import describe_device
 from tasks.training.plan import Machine, plan_training
+from tasks.training.presets import PRESETS, make_config
 from tasks.training.train import DatasetContent, TrainingPorts, count_documents, prepare_training
-from tasks.training_models import TrainingConfig, TrainingPlan
-from tasks.training_ports import AdapterTrainer, TrainingProgress
+from tasks.training_models import Device, TrainingConfig, TrainingPlan
+from tasks.training_ports import AdapterTrainer, DeviceFinder, TrainingProgress
 from tasks.wiring.curation import Curation
 
 logger = logging.getLogger(__name__)
@@ -26,6 +33,51 @@ class Training(Curation):
         from tasks.integrations.qlora import QLoRATrainer
 
         return QLoRATrainer(cache=self.settings.cache)
+
+    @cached_property
+    def device_finder(self) -> DeviceFinder:
+        """Of this machine."""
+        return MachineDevices(find_visible_devices())
+
+    @contextmanager
+    def hold_device(self) -> Iterator[Device]:
+        """The free device with the most free memory, for us alone, and the only GPU that torch will see.
+
+        Raises:
+            DeviceBusy: Others hold all of them.
+        """
+        with ExitStack() as held:
+            device = self._take_device(held)
+            if device.kind == "cuda":
+                use_device(device.device_id)
+            logger.info("device taken %s", describe_device(device))
+            yield device
+
+    def _take_device(self, held: ExitStack) -> Device:
+        devices = self.device_finder.list_devices()
+        for place, device in enumerate(devices, start=1):
+            try:
+                held.enter_context(self.leases.hold(f"device {device.device_id}"))
+            except DeviceBusy:
+                if place == len(devices):
+                    raise
+            else:
+                return device
+        raise AssertionError("a machine has a processor")
+
+    def list_fitting_presets(self, dataset_id: str, device: Device) -> Iterator[str]:
+        """Presets whose base model is here and whose plan for the dataset fits into the device."""
+        for preset in PRESETS:
+            if self._fits(dataset_id, make_config(preset), device):
+                yield preset
+
+    def _fits(self, dataset_id: str, config: TrainingConfig, device: Device) -> bool:
+        try:
+            needed = self.plan_training(dataset_id, config).peak_memory_bytes
+        except ConfigurationError:
+            # Of a model that is not on this machine nothing can be planned, nor can it be trained.
+            return False
+        return config.devices == 1 and needed <= device.free_bytes
 
     def report_training(self, state: TrainingProgress) -> None:
         """How far a training is; doors that watch put their own in its place."""
