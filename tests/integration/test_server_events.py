@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,36 +13,13 @@ import pytest
 from expertloop.server.app import build_app
 from expertloop.server.services import collect
 from tasks.access_models import Role
-from tasks.deployment_models import Change, DeploymentFile, DeploymentStatus, ProcessEvent
-from tasks.errors import BackendUnavailable
 from tasks.keys import make_key
 from tasks.settings import Settings
+from tests.fakes.flow_server import FakeFlowServer
 from tests.fakes.http import serving
 from tests.integration.conftest import World
 
 CHANGED = {"kind": "documents.changed", "source": "handbook"}
-
-
-class FakeFlowServer:
-    """Remembers what it was told; `down` makes it refuse."""
-
-    def __init__(self) -> None:
-        self.told: list[ProcessEvent] = []
-        self.down = False
-
-    def deploy(self, file: DeploymentFile, directory: Path, *, dry: bool = False) -> list[Change]:
-        raise NotImplementedError
-
-    def list_deployments(self) -> Sequence[DeploymentStatus]:
-        raise NotImplementedError
-
-    def start_run(self, deployment: str, parameters: Mapping[str, str], *, key: str) -> None:
-        raise NotImplementedError
-
-    def send_event(self, event: ProcessEvent) -> None:
-        if self.down:
-            raise BackendUnavailable("no Prefect server answers at http://prefect/api", advice="start it")
-        self.told.append(event)
 
 
 class EventWorld(World):

@@ -1,0 +1,127 @@
+"""Runs that die, on a real Prefect server with the automations that `deploy` makes: found, freed, told, begun again.
+
+No worker is needed: the test says to the server what a worker would, and then nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.command import REPOSITORY, CommandLine, prefect_server, wait_until
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+NAME = "rebuild-index/rebuild-index"
+
+
+class Server:
+    """What a worker and an operator say to a Prefect server."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def post(self, path: str, body: Any) -> Any:
+        response = httpx.post(f"{self._url}/{path}", json=body, timeout=60)
+        assert response.is_success, response.text
+        return response.json() if response.content else None
+
+    def read_deployment(self) -> dict[str, Any]:
+        return dict(httpx.get(f"{self._url}/deployments/name/{NAME}", timeout=60).json())
+
+    def read_run(self, run_id: str) -> dict[str, Any]:
+        return dict(httpx.get(f"{self._url}/flow_runs/{run_id}", timeout=60).json())
+
+    def create_run(self) -> str:
+        return str(self.post(f"deployments/{self.read_deployment()['id']}/create_flow_run", {})["id"])
+
+    def set_state(self, run_id: str, state: str) -> None:
+        answer = self.post(f"flow_runs/{run_id}/set_state", {"state": {"type": state}})
+        assert answer["status"] == "ACCEPT", answer
+
+    def begin(self, run_id: str) -> None:
+        self.set_state(run_id, "PENDING")
+        self.set_state(run_id, "RUNNING")
+
+    def beat(self, run_id: str) -> None:
+        event = {"id": str(uuid.uuid4()), "occurred": datetime.now(UTC).isoformat(), "payload": {}}
+        resource = {"prefect.resource.id": f"prefect.flow-run.{run_id}"}
+        self.post("events", [{**event, "event": "prefect.flow-run.heartbeat", "resource": resource}])
+
+    def wait_for_state(self, run_id: str, name: str) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            run = self.read_run(run_id)
+            return run if run["state_name"] == name else None
+
+        return dict(wait_until(look, what=f"{name} of run {run_id}", pause_seconds=0.3))
+
+    @property
+    def slots(self) -> int:
+        return int(self.read_deployment()["global_concurrency_limit"]["active_slots"])
+
+
+@contextmanager
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """An address of Apprise's for JSON, and what was posted to it."""
+    told: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"json://127.0.0.1:{server.server_port}/failed", told
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_run_that_falls_silent_is_found_freed_told_and_started_once_more_but_not_twice(tmp_path: Path) -> None:
+    impatient = tmp_path / "impatient.yaml"
+    impatient.write_text((REPOSITORY / "prefect.yaml").read_text().replace("within: 600", "within: 10"))
+    with prefect_server(tmp_path) as url, webhook() as (address, told):
+        shell = CommandLine(tmp_path).set(PREFECT_API_URL=url, EXPERTLOOP_NOTIFY_URL=address)
+        made = shell.run("deploy", "--file", impatient)
+        assert made.code == 0, made.errors
+        server = Server(url)
+
+        silent = server.create_run()
+        server.begin(silent)
+        server.beat(silent)
+        assert server.slots == 1
+        run = server.wait_for_state(silent, "AwaitingRetry")
+        assert run["run_count"] == 1
+        assert server.slots == 0, "what it held is free again"
+        wait_until(lambda: told, what="the notice of the crash")
+        assert "Crashed" in told[0]["title"]
+
+        never_began = server.create_run()
+        server.set_state(never_began, "PENDING")
+        server.wait_for_state(never_began, "Crashed")
+        assert server.slots == 0
+
+        server.begin(silent)
+        server.set_state(silent, "CRASHED")
+        other = server.create_run()
+        server.begin(other)
+        server.set_state(other, "CRASHED")
+        server.wait_for_state(other, "AwaitingRetry")
+        assert server.read_run(silent)["state_name"] == "Crashed", "its second crash came before the other's first"
