@@ -19,6 +19,13 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expertloop"
 
 
+def names_collector() -> bool:
+    """Whether the standard variables of OpenTelemetry name somebody to tell (its specification, "OTLP exporter")."""
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").casefold() == "true"
+    names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
+    return not disabled and any(os.environ.get(name) for name in names)
+
+
 def quieten_vendors() -> None:
     """Switch off notices, telemetry, downloads and inner threads of document libraries; for workers, before imports."""
     os.environ.update(
@@ -131,6 +138,9 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=60, gt=0, description="a silent holder on another host loses the lease")
     batch_documents: int = Field(default=64, ge=1, description="documents per task and per commit")
     log_level: str = "WARNING"
+    telemetry: bool = Field(
+        default_factory=names_collector, description="tell OpenTelemetry; default: when OTEL_* names a collector"
+    )
 
     extractive_fallback: bool = Field(default=True, description="quote documents while the generator does not answer")
     rate_per_minute: int = Field(default=120, ge=0, description="requests a minute that a key may send; 0: any number")

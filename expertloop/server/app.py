@@ -54,4 +54,4 @@ def build_app(made_of: Collaborators) -> ASGIApp:
     guarded = Authentication(
         limited, keys=made_of.keys, tokens=made_of.tokens, limit=services.rate, threads=services.threads
     )
-    return RequestScope(guarded, metrics=services.metrics)
+    return RequestScope(guarded, metrics=services.metrics, telemetry=made_of.telemetry)

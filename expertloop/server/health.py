@@ -44,5 +44,6 @@ async def readyz(services: ServicesOf) -> Response:
 
 @router.get("/metrics", summary="Counts and times for Prometheus")
 async def metrics(services: ServicesOf) -> Response:
-    """Requests by route and status, answers by mode and reason, latencies, what waits."""
-    return Response(services.metrics.render(), media_type=CONTENT_TYPE)
+    """Requests by route and status, answers by mode and reason, latencies, tokens, what waits."""
+    rendered = await to_thread.run_sync(services.metrics.render, limiter=services.threads)
+    return Response(rendered, media_type=CONTENT_TYPE)

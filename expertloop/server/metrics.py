@@ -1,21 +1,34 @@
-"""What Prometheus reads: counts and times, nothing of anybody's questions. The registry is this server's own."""
+"""Counts and times, nothing of anybody's questions: what Prometheus reads, and what OpenTelemetry is told.
+
+The registry is this server's own, and the only place where anything is counted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
 
+from expertloop.server.backlog import BacklogCollector
 from tasks.models import Answer
+from tasks.telemetry_models import Backlog, Measurement, Point
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_PARTS = ("search", "generate", "total")
 _QUESTIONS = (1, 2, 4, 8, 16, 32)
 
 
 class Metrics:
-    """Everything that is counted."""
+    """Everything that is counted.
 
-    def __init__(self) -> None:
+    Args:
+        backlog: Reads what waits; None leaves it out.
+    """
+
+    def __init__(self, backlog: Callable[[], Backlog] | None = None) -> None:
         registry = self._registry = CollectorRegistry()
         self._requests = Counter(
             "expertloop_requests", "requests answered", ("method", "route", "status"), registry=registry
@@ -25,6 +38,10 @@ class Metrics:
         )
         self.in_flight = Gauge("expertloop_requests_in_flight", "requests being answered", registry=registry)
         self._answers = Counter("expertloop_answers", "answers given", ("mode", "reason"), registry=registry)
+        self._parts = Histogram(
+            "expertloop_answer_seconds", "where an answer's time went", ("part",), buckets=_SECONDS, registry=registry
+        )
+        self._tokens = Counter("expertloop_tokens", "tokens of the generator", ("kind",), registry=registry)
         self._batches = Histogram(
             "expertloop_batch_questions", "questions answered together", buckets=_QUESTIONS, registry=registry
         )
@@ -32,6 +49,8 @@ class Metrics:
         self.generator_failures = Counter(
             "expertloop_generator_failures", "times the generator did not answer", registry=registry
         )
+        if backlog:
+            registry.register(BacklogCollector(backlog))
 
     def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """One request is done."""
@@ -43,7 +62,30 @@ class Metrics:
         self._batches.observe(len(answers))
         for answer in answers:
             self._answers.labels(answer.mode, answer.reason or "").inc()
+            self._tokens.labels("prompt").inc(answer.prompt_tokens)
+            self._tokens.labels("completion").inc(answer.completion_tokens)
+            for part in _PARTS:
+                self._parts.labels(part).observe(getattr(answer.timings, f"{part}_seconds"))
 
     def render(self) -> bytes:
         """In Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def measure(self) -> list[Measurement]:
+        """The same numbers for who does not read text; of a histogram its count and its sum."""
+        return [measurement for family in self._registry.collect() for measurement in _measure(family)]
+
+
+def _measure(family: Metric) -> Iterator[Measurement]:
+    ends = {"histogram": ("_count", "_sum"), "counter": ("_total",)}.get(family.type, ("",))
+    for end in ends:
+        yield Measurement(
+            name=family.name + end.removesuffix("_total"),
+            kind="gauge" if family.type == "gauge" else "counter",
+            description=family.documentation,
+            points=tuple(
+                Point(labels=sample.labels, value=sample.value)
+                for sample in family.samples
+                if sample.name == family.name + end
+            ),
+        )

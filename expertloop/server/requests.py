@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from expertloop.server.metrics import Metrics
+from tasks.telemetry_ports import Fact, Telemetry
 
 access_log = logging.getLogger("expertloop.access")
 
@@ -39,12 +40,18 @@ def choose_request_id(offered: str | None) -> str:
     return offered if offered and _SANE_ID.fullmatch(offered) else uuid4().hex
 
 
+def name_route(scope: Scope) -> str:
+    """The pattern that took the request, which names nothing of its caller's."""
+    return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
 class RequestScope:
     """Wraps the whole application."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, telemetry: Telemetry) -> None:
         self._app = app
         self._metrics = metrics
+        self._telemetry = telemetry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; what is no request passes through."""
@@ -65,14 +72,16 @@ class RequestScope:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        with self._metrics.in_flight.track_inprogress():
+        facts: dict[str, Fact] = {"request_id": state["request_id"]}
+        with self._metrics.in_flight.track_inprogress(), self._telemetry.span("request", facts) as span:
             try:
                 await self._app(scope, receive, send_tagged)
             finally:
                 self._finish(scope, state, status, time.perf_counter() - started)
+                span.add_facts({"http.route": name_route(scope), "http.response.status_code": status})
 
     def _finish(self, scope: Scope, state: MutableMapping[str, Any], status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or "unmatched"
+        route = name_route(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.count_request(method=method, route=route, status=status, seconds=seconds)
         caller = state.get("caller")

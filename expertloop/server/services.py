@@ -26,6 +26,8 @@ from tasks.errors import ProductError, TransientError
 from tasks.models import Answer, Hit
 from tasks.ports import Searcher
 from tasks.settings import Settings
+from tasks.telemetry_models import Backlog
+from tasks.telemetry_ports import Telemetry
 from tasks.wiring import Application
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ class Collaborators(NamedTuple):
     find_faults: Callable[[], Sequence[str]]
     serving_collection: Callable[[], str | None]
     cases: CaseStore
+    read_backlog: Callable[[], Backlog]
+    telemetry: Telemetry
     find_collector: Callable[[str, str], Collector | None]
 
 
@@ -81,6 +85,8 @@ def collect(app: Application) -> Collaborators:
         find_faults=app.find_faults,
         serving_collection=app.serving_collection,
         cases=app.cases,
+        read_backlog=app.read_backlog,
+        telemetry=app.telemetry,
         find_collector=app.find_collector,
     )
 
@@ -90,13 +96,13 @@ class Services:
     """The collaborators at work."""
 
     made_of: Collaborators
-    metrics: Metrics = field(default_factory=Metrics)
     prepared: bool = False
     not_prepared: str = "models are being loaded"
     _background: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         settings = self.made_of.settings
+        self.metrics = Metrics(self.made_of.read_backlog)
         self.threads = CapacityLimiter(DATABASE_THREADS)
         self.renderers = CapacityLimiter(RENDER_THREADS)
         self.rate = RateLimit(settings.rate_per_minute)
@@ -105,6 +111,7 @@ class Services:
             searcher=self.made_of.searcher,
             log=self.made_of.log,
             metrics=self.metrics,
+            telemetry=self.made_of.telemetry,
             fallback=settings.extractive_fallback,
         )
         self.answers: Batcher[AnswerJob, Answer] = Batcher(
@@ -120,6 +127,7 @@ class Services:
 
     def start(self) -> None:
         """Begin what goes on beside the requests."""
+        self.made_of.telemetry.export(self.metrics.measure)
         self._background = [asyncio.create_task(self._prepare()), asyncio.create_task(self._prune_daily())]
 
     async def stop(self) -> None:

@@ -15,6 +15,7 @@ from tasks.access_ports import AuditLog
 from tasks.errors import ProductError, RateLimited, TerminalError, TransientError
 from tasks.models import Answer, Hit, Question, derive_id, hash_text
 from tasks.ports import Searcher
+from tasks.telemetry_ports import Fact, Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class AnswerWork:
         searcher: Finds passages.
         log: Keeps what was shown to whom.
         metrics: Counts.
+        telemetry: Is told of each batch.
         fallback: Whether documents are quoted while the generator does not answer.
         clock: Seconds that only grow.
     """
@@ -72,6 +74,7 @@ class AnswerWork:
         searcher: Searcher,
         log: AuditLog,
         metrics: Metrics,
+        telemetry: Telemetry,
         fallback: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -79,12 +82,20 @@ class AnswerWork:
         self._searcher = searcher
         self._log = log
         self._metrics = metrics
+        self._telemetry = telemetry
         self._fallback = fallback
         self._clock = clock
         self._ask_again_at = float("-inf")
 
     def __call__(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
         """One answer or error a job."""
+        with self._telemetry.span("answers", {"questions": len(jobs)}) as span:
+            outcomes = self._answer_jobs(jobs)
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                span.add_event("answer", _tell(job, outcome))
+            return outcomes
+
+    def _answer_jobs(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
         searcher = _ReportingSearcher(self._searcher, jobs)
         outcomes = self._try_together(jobs, searcher)
         answered = [(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Answer)]
@@ -126,6 +137,20 @@ class AnswerWork:
         return [
             answer.model_copy(update={"versions": answer.versions | {"generator": "unavailable"}}) for answer in answers
         ]
+
+
+def _tell(job: AnswerJob, outcome: Answer | ProductError) -> dict[str, Fact]:
+    """What a trace says of an answer: how it went and what it cost, no word of it."""
+    if isinstance(outcome, ProductError):
+        return {"request_id": job.request_id, "error": type(outcome).__name__}
+    return {
+        "request_id": job.request_id,
+        "mode": outcome.mode,
+        "reason": outcome.reason or "",
+        "prompt_tokens": outcome.prompt_tokens,
+        "completion_tokens": outcome.completion_tokens,
+        **outcome.timings.model_dump(),
+    }
 
 
 class SearchWork:

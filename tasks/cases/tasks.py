@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from prefect import task
@@ -34,7 +35,9 @@ def handle_waiting_cases(process: str) -> int:
     app = application()
     handler, count = app.open_handler(app.load_process(process)), 0
     while waiting := app.cases.list_waiting(app.settings.tenant, process, BATCH_CASES):
-        handler.handle(waiting)
+        with app.telemetry.span("cases", {"process": process, "cases": len(waiting)}) as span:
+            decided = Counter(one.outcome.decision.value for one in handler.handle(waiting) if one.outcome)
+            span.add_facts(dict(decided))
         count += len(waiting)
     return count
 

@@ -42,7 +42,7 @@ from tasks.wiring import Application, application
 COVERAGE_LIMITS = (0.01, 0.02, 0.05, 0.1, 0.2)
 """Shares of wrong answers that a company may wish."""
 UNRELATED = frozenset({
-    *("home", "cache", "tenant", "sources", "time_zone", "database_url", "index_url", "log_level"),
+    *("home", "cache", "tenant", "sources", "time_zone", "database_url", "index_url", "log_level", "telemetry"),
     *("max_text_mb", "max_file_mb", "embedding_cache", "prune_share", "prune_minimum", "lease_seconds"),
     *("batch_documents", "partition_strategy", "partition_workers", "partition_timeout_seconds", "partition_memory_mb"),
     *("generator", "generator_key", "generator_timeout_seconds", "embedder_key", "embedder_timeout_seconds"),

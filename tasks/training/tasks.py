@@ -66,7 +66,13 @@ def plan_training(dataset_id: str, config: TrainingConfig, device: Device) -> Tr
 def train_candidate(dataset_id: str, config: TrainingConfig) -> TrainedAdapter:
     """Train an adapter on a dataset, or find the one that was trained of it before."""
     app = application()
-    return train_on_dataset(app, dataset_id, config, app.report_training)
+    with app.telemetry.span("training", {"dataset_id": dataset_id}) as span:
+        trained = train_on_dataset(app, dataset_id, config, app.report_training)
+        told = trained.summary
+        span.add_facts(
+            {"adapter_id": trained.adapter_id, "new": trained.is_new, "tokens": told.tokens, "steps": told.steps}
+        )
+    return trained
 
 
 @task(**touches_backends())

@@ -12,9 +12,11 @@ from tasks.document_ports import Source
 from tasks.documents.originals import open_original
 from tasks.documents.sources import describe_path
 from tasks.errors import ConfigurationError
+from tasks.integrations.database.backlog import read_backlog
 from tasks.integrations.database.keys import DatabaseKeys
 from tasks.models import IngestRequest, Question
 from tasks.source_models import unescape_path
+from tasks.telemetry_models import Backlog
 from tasks.wiring.curation import Curation
 
 
@@ -101,6 +103,10 @@ class Serving(Curation):
         """The name of the collection that searches read."""
         pipeline = self.serving_pipeline()
         return pipeline.collection.name if pipeline else None
+
+    def read_backlog(self) -> Backlog:
+        """What waits, for those who watch."""
+        return read_backlog(self.database, self.settings.tenant)
 
     def prepare_models(self) -> None:
         """Build what the settings' models need in the cache, so that the first question does not wait for it."""

@@ -22,6 +22,7 @@ from tasks.integrations.database.versions import DatabaseCollections, DatabaseVe
 from tasks.models import Run, derive_id
 from tasks.ports import VectorCache, VectorIndex
 from tasks.settings import Settings
+from tasks.telemetry_ports import Telemetry
 
 if TYPE_CHECKING:  # importing the client costs a second that commands on LanceDB do not pay
     from tasks.integrations.weaviate import WeaviateIndex
@@ -40,6 +41,13 @@ class Stores:
         database = Database(settings.resolved_database_url, statement_timeout_seconds=settings.database_timeout_seconds)
         database.migrate()
         return database
+
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        """Who is told of traces and numbers; nobody unless the settings say so."""
+        from tasks.integrations.opentelemetry import OpenTelemetry, open_sdk
+
+        return open_sdk() if self.settings.telemetry else OpenTelemetry()
 
     @cached_property
     def leases(self) -> Leases:

@@ -10,6 +10,7 @@ from expertloop.server.metrics import Metrics
 from expertloop.server.work import PAUSE_SECONDS, AnswerJob, AnswerWork, SearchJob, SearchWork, ask_as
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.errors import BackendUnavailable, ConfigurationError, ProductError, RateLimited
+from tasks.integrations.opentelemetry import OpenTelemetry
 from tasks.models import Answer, Hit, Question, hash_text
 from tasks.ports import Searcher
 from tests.fakes.passage_reader import FakePassageReader
@@ -58,6 +59,7 @@ class Bench:
             searcher=FakeSearcher({"pump?": PASSAGES}),
             log=self.log,
             metrics=self.metrics,
+            telemetry=OpenTelemetry(),
             fallback=fallback,
             clock=lambda: self.now,
         )
