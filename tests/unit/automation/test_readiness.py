@@ -65,3 +65,15 @@ def test_a_pair_that_not_everyone_of_the_scope_may_read_does_not_count() -> None
     pair = changed(make_pair("a"), **{"import": NOW}).model_copy(update={"readers": ("hr",)})
     assert count_new_pairs([pair], scope="everyone", since=None) == 0
     assert count_new_pairs([pair], scope="hr", since=None) == 1
+
+
+def test_pairs_that_made_a_candidate_nobody_promoted_are_not_trained_on_again() -> None:
+    def judge_after_a_trial(untried: int | None) -> Readiness:
+        return judge_readiness(
+            "everyone", new_pairs=250, seen_pairs=0, trained_at=None, limits=LIMITS, now=NOW, untried_pairs=untried
+        )
+
+    assert not judge_after_a_trial(0).ready
+    assert "the last training had all 250" in judge_after_a_trial(0).reason
+    assert judge_after_a_trial(1).ready
+    assert judge_after_a_trial(None).ready
