@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.e2e.command import BIN, CommandLine, kill_group, wait_until
+from tests.e2e.command import BIN, CommandLine, die_with_us, kill_group, wait_until
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 READY = r"ready: answers at (http://\S+), Prefect at (http://\S+);"
@@ -123,6 +123,7 @@ def running_up(shell: CommandLine, *options: str | Path) -> Iterator[Up]:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=die_with_us,
         )
     try:
         up = Up(process, log, shell, "")
