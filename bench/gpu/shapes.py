@@ -119,9 +119,10 @@ def save_model(size: Size, folder: Path, device: str) -> None:
 
     save_tokenizer(folder)
     torch.manual_seed(0)
+    dtype = getattr(torch, choose_dtype(device))
     config = Phi3Config(**size.small, pad_token_id=0, eos_token_id=0, bos_token_id=None)
     with torch.device(device):
-        model: Any = Phi3ForCausalLM._from_config(config, dtype=getattr(torch, choose_dtype(device)))
+        model: Any = Phi3ForCausalLM._from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     lora = LoraConfig(task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear", init_lora_weights=False)
     adapted = get_peft_model(model, lora, adapter_name=ADAPTERS[0])
