@@ -24,8 +24,13 @@ DEVICE_BYTES = 80e9
 USABLE_SHARE = 0.9
 """Of a device's memory: the rest is fragments and the library's own."""
 
-PROCESS_BYTES = 0.9e9
-"""Of a process on a CPU that has imported what trains."""
+LIBRARIES_BYTES = 0.17e9
+"""What importing trl, peft and bitsandbytes adds to a process that has planned (measured: 165 MiB)."""
+
+HEAP_SHARE = 1.75
+"""Resident memory to bytes in use, of what a step keeps on a CPU: a layer frees float32 copies between blocks that
+stay, and the allocator cannot give such holes back. Measured 1.7 to 2.0; with every block mapped on its own it is 1.0,
+and a step takes 1.7 times the processor time."""
 
 
 class Machine(NamedTuple):
@@ -34,6 +39,8 @@ class Machine(NamedTuple):
     device: str
     compute_bytes: int
     """Of a number that is computed with: 2 or 4."""
+    process_bytes: int
+    """Of the process that will train, before anything of the training is in it; counts on a CPU."""
     tokens_per_second: float | None
     """Measured in an earlier training of this base model and method here; None: not measured."""
 
@@ -45,12 +52,13 @@ def plan_training(prepared: Prepared, config: TrainingConfig, machine: Machine) 
     lengths = [len(prepared.train.examples[place].tokens) for place in prepared.order]
     answers = [prepared.train.examples[place].answer_tokens for place in prepared.order]
     tokens = max(lengths) * config.micro_batch_examples
-    activations = count_activations(shape, config, tokens, max(answers) * config.micro_batch_examples, machine)
+    numbers = machine.compute_bytes
+    activations = count_activations(shape, config, tokens, max(answers) * config.micro_batch_examples, numbers)
     needs = tuple(
         need_memory(method, shape, config, activations=activations, tokens=tokens)
         for method in ("full", "lora", "qlora")
     )
-    peak = count_peak(shape, config, activations, machine)
+    peak, summed = explain_peak(shape, config, activations, machine)
     seconds = prepared.tokens / machine.tokens_per_second if machine.tokens_per_second else None
     return TrainingPlan(
         adapter_id=prepared.adapter_id,
@@ -63,7 +71,7 @@ def plan_training(prepared: Prepared, config: TrainingConfig, machine: Machine) 
         expected_seconds=seconds,
         peak_memory_bytes=peak,
         needs=needs,
-        lines=tuple(_explain(prepared, config, machine, steps, seconds, peak, needs)),
+        lines=tuple(_explain(prepared, config, machine, steps, seconds, summed, needs)),
     )
 
 
@@ -74,31 +82,40 @@ def count_adapter(shape: ModelShape, config: TrainingConfig) -> int:
 
 
 def count_activations(
-    shape: ModelShape, config: TrainingConfig, tokens: int, answer_tokens: int, machine: Machine
+    shape: ModelShape, config: TrainingConfig, tokens: int, answer_tokens: int, compute_bytes: int
 ) -> int:
     """Bytes kept for the backward pass of one micro batch.
 
-    A layer keeps the inputs of its two norms and seven linear maps and of its activation, attention's queries, keys,
-    values and output, and for LoRA each linear map's input in float32; the loss keeps its logits twice in float32.
-    With checkpointing only the layers' inputs stay, and one layer is recomputed at a time.
+    A layer keeps the inputs of its seven linear maps (those of one input share it), of its norms, in float32, and of
+    its activation, attention's queries, keys, values and output, and for LoRA what its first maps yield: counted block
+    by block of a real step. The loss keeps its logits twice in float32. With checkpointing only the layers' inputs
+    stay, and one layer is recomputed at a time.
     """
     hidden, wide, width = shape.hidden, shape.intermediate, shape.attention_width
-    layer = machine.compute_bytes * (6 * hidden + 2 * width + 2 * shape.key_value_width + 4 * wide)
-    layer += 4 * sum(before for before, _ in shape.linear_shapes) if machine.compute_bytes < 4 else 0
-    kept = (
-        shape.layers * machine.compute_bytes * hidden + layer if config.gradient_checkpointing else shape.layers * layer
-    )
+    kept_numbers = 6 * hidden + 2 * width + 2 * shape.key_value_width + 4 * wide
+    layer = compute_bytes * (kept_numbers + len(shape.linear_shapes) * config.rank)
+    layer += 4 * 2 * hidden if compute_bytes < 4 else 0
+    kept = shape.layers * compute_bytes * hidden + layer if config.gradient_checkpointing else shape.layers * layer
     return tokens * kept + 2 * 4 * answer_tokens * shape.vocabulary
 
 
-def count_peak(shape: ModelShape, config: TrainingConfig, activations: int, machine: Machine) -> int:
-    """What this machine will need at most; on a CPU 4-bit weights are unpacked, since nothing multiplies them."""
-    adapter = ADAPTER_BYTES * count_adapter(shape, config)
-    if machine.device == "cpu":
-        return round(PROCESS_BYTES + machine.compute_bytes * shape.parameters + adapter + activations)
-    linear = NF4_BYTES if config.method == "qlora" else machine.compute_bytes
-    return round(
-        linear * shape.linear_parameters + machine.compute_bytes * shape.other_parameters + adapter + activations
+def explain_peak(shape: ModelShape, config: TrainingConfig, activations: int, machine: Machine) -> tuple[int, str]:
+    """What this machine will need at most, and how that is summed up.
+
+    On a CPU 4-bit weights are unpacked, since nothing multiplies them, and the process counts as a whole.
+    """
+    adapter, numbers = ADAPTER_BYTES * count_adapter(shape, config), machine.compute_bytes
+    linear = NF4_BYTES if config.method == "qlora" and machine.device != "cpu" else numbers
+    weights = linear * shape.linear_parameters + numbers * shape.other_parameters
+    said = f"weights {weights / 1e9:.2f} + adapter {adapter / 1e9:.2f}"
+    if machine.device != "cpu":
+        peak = round(weights + adapter + activations)
+        return peak, f"{said} + activations {activations / 1e9:.2f} = {peak / 1e9:.2f} GB"
+    process = machine.process_bytes + LIBRARIES_BYTES
+    peak = round(process + weights + adapter + HEAP_SHARE * activations)
+    return peak, (
+        f"process {process / 1e9:.2f} + {said} + activations {activations / 1e9:.2f} x {HEAP_SHARE} for holes in the "
+        f"heap = {peak / 1e9:.2f} GB"
     )
 
 
@@ -146,8 +163,7 @@ LLAMA_70B = ModelShape(
 def explain_70b(config: TrainingConfig) -> str:
     """The article's "2 GPUs instead of 36" for a 70B model, recomputed: one example of 2,048 tokens, checkpointing."""
     large = config.model_copy(update={"gradient_checkpointing": True, "layers_share": 1.0})
-    machine = Machine("cuda", 2, None)
-    activations = count_activations(LLAMA_70B, large, 2048, 256, machine)
+    activations = count_activations(LLAMA_70B, large, 2048, 256, 2)
     full, lora, qlora = (
         need_memory(method, LLAMA_70B, large, activations=activations, tokens=2048).devices
         for method in ("full", "lora", "qlora")
@@ -164,7 +180,7 @@ def _explain(
     machine: Machine,
     steps: int,
     seconds: float | None,
-    peak: int,
+    summed: str,
     needs: tuple[MemoryNeed, ...],
 ) -> list[str]:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(prepared.train.kinds.items()))
@@ -180,7 +196,7 @@ def _explain(
         examples,
         f"{prepared.tokens} tokens in {steps} steps of {config.batch_examples} examples",
         said,
-        f"memory here ({machine.device}, {machine.compute_bytes} bytes a number): {peak / 1e9:.2f} GB",
+        f"memory here ({machine.device}, {machine.compute_bytes} bytes a number): {summed}",
         *(f"{need.method}: {need.arithmetic} -> {need.devices} x 80 GB" for need in needs),
         explain_70b(config),
     ]

@@ -113,14 +113,14 @@ class Training(Curation):
             DatasetRejected, ArtifactCorrupt, ConfigurationError: As training would.
         """
         from tasks.integrations.causal_models import choose_dtype
+        from tasks.integrations.qlora.memory import read_resident
 
         device = self.trainer.device
         base = self.trainer.open_base(config.base_model)
         prepared = prepare_training(self.read_dataset(dataset_id), config, base, split_sentences)
         numbers = 4 if choose_dtype(device) == "float32" else 2
-        return plan_training(
-            prepared, config, Machine(device, numbers, self._find_rate(config, base.base_hash, device))
-        )
+        rate = self._find_rate(config, base.base_hash, device)
+        return plan_training(prepared, config, Machine(device, numbers, read_resident(), rate))
 
     def _find_rate(self, config: TrainingConfig, base_hash: str, device: str) -> float | None:
         """Tokens/s of the last training here that was like it."""

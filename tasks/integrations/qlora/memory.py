@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
+import psutil
+
 _CLEAR_PEAK = "5"
 """Written to clear_refs: the peak of resident memory starts again from now (proc(5), since Linux 4.0)."""
 
@@ -32,6 +34,11 @@ def read_peak(device: str) -> int:
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def read_resident() -> int:
+    """Bytes that this process takes now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

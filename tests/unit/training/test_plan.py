@@ -5,14 +5,22 @@ from __future__ import annotations
 import pytest
 
 from tasks.answering.sentences import split_sentences
-from tasks.training.plan import LLAMA_70B, Machine, count_adapter, explain_70b, need_memory, plan_training
+from tasks.training.plan import (
+    LLAMA_70B,
+    Machine,
+    count_activations,
+    count_adapter,
+    explain_70b,
+    need_memory,
+    plan_training,
+)
 from tasks.training.presets import make_config
 from tasks.training.train import DatasetContent, prepare_training
-from tasks.training_models import TrainingPlan
+from tasks.training_models import ModelShape, TrainingPlan
 from tests.fakes.training import LetterBase, make_example
 
 CONTENT = DatasetContent("dataset-1", [make_example(n) for n in range(40)], [make_example(90)], documents=40)
-CPU = Machine("cpu", 4, None)
+CPU = Machine("cpu", compute_bytes=4, process_bytes=800_000_000, tokens_per_second=None)
 
 
 def plan(machine: Machine = CPU, **values: object) -> TrainingPlan:
@@ -51,6 +59,30 @@ def test_memory_grows_with_what_is_computed_at_once_and_shrinks_with_checkpointi
     small, large = plan(micro_batch_examples=1), plan(micro_batch_examples=8)
     assert large.peak_memory_bytes > small.peak_memory_bytes
     assert plan(micro_batch_examples=8, gradient_checkpointing=True).peak_memory_bytes < large.peak_memory_bytes
+
+
+def test_memory_here_is_the_process_and_what_training_adds_and_the_sum_is_shown() -> None:
+    more = plan(CPU._replace(process_bytes=1_800_000_000))
+    assert more.peak_memory_bytes - plan().peak_memory_bytes == 1_000_000_000
+    line = next(line for line in more.lines if line.startswith("memory here"))
+    assert "process 1.97 + weights" in line
+    assert line.endswith(f"= {more.peak_memory_bytes / 1e9:.2f} GB")
+
+
+def test_what_a_step_keeps_is_what_was_counted_block_by_block_in_a_real_one() -> None:
+    # SmolLM2-135M in bfloat16 by torch's saved tensors: 13.6 MiB a layer of 512 tokens, adapter casts included.
+    shape = ModelShape(
+        layers=30,
+        hidden=576,
+        intermediate=1536,
+        heads=9,
+        key_value_heads=3,
+        head_size=64,
+        vocabulary=49152,
+        tied=True,
+    )
+    counted = count_activations(shape, make_config(), 512, 0, 2)
+    assert counted / 30 == pytest.approx(13.6 * 2**20, rel=0.05)
 
 
 def test_time_is_told_where_it_was_measured() -> None:
