@@ -54,7 +54,7 @@ CLEANED = frozenset({
 TEXTLESS = frozenset({
     *("collections", "leases", "calibrations", "evaluations", "sources"),
     *("document_splits", "datasets", "dataset_pairs", "dataset_marks", "erasures"),
-    *("arm_reports", "adapters", "champions", "champion_changes"),
+    *("arm_reports", "adapters", "champions", "champion_changes", "approvals", "trainings"),
 })  # fmt: skip
 """Tables with ids, hashes, numbers and names of sources alone. A test fails when a table is in neither set."""
 
