@@ -40,12 +40,3 @@ def describe_blocked_prune(source: str, count: int) -> ProcessEvent:
         resource_id=f"expertloop.source.{source}",
         payload={"source": source, "documents": str(count)},
     )
-
-
-def describe_waiting_cases(process: str, count: int) -> ProcessEvent:
-    """Cases were left to a person."""
-    return ProcessEvent(
-        name="expertloop.case.needs-person",
-        resource_id=f"expertloop.process.{process}",
-        payload={"process": process, "cases": str(count)},
-    )
