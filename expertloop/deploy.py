@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-import flows
 from expertloop.output import console, escape, print_json, print_note
 from tasks.automation.deployments import read_deployments
 from tasks.cases.process import load_process
@@ -17,7 +16,7 @@ from tasks.errors import ConfigurationError
 from tasks.settings import Settings
 from tasks.wiring import Application, application
 
-SHIPPED = Path(flows.__file__).parents[1] / "prefect.yaml"
+SHIPPED = Path(__file__).parents[1] / "prefect.yaml"
 
 
 def deploy(

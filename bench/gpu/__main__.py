@@ -2,10 +2,11 @@
 
     python -m bench.gpu [--out FOLDER]
 
-Needs torch, transformers, peft, trl and bitsandbytes, with what they bring; no network, database or Prefect, and no
-model: weights are random, of the published shapes. Run it in the repository's root, on a device with nothing else on
-it, and with 30 GB of disk for what is thrown away. Without a GPU it runs only with --tiny, which proves the code and
-measures nothing. Each part is a process of its own with a deadline: what fails or is late is told, the others go on.
+Needs torch, transformers, peft, trl and bitsandbytes, with what they bring, and pydantic, in which our trainer's
+configuration is written; no network, database or Prefect, and no model: weights are random, of the published shapes.
+Run it in the repository's root, on a device with nothing else on it, and with 30 GB of disk for what is thrown away.
+Without a GPU it runs only with --tiny, which proves the code and measures nothing. Each part is a process of its own
+with a deadline: what fails or is late is told, the others go on.
 Writes gpu.json and gpu.md into FOLDER and prints the table.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import os
 import subprocess
@@ -21,31 +23,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.gpu.device import choose_device, describe_device
-from bench.gpu.large import measure_large
-from bench.gpu.report import write_table
-from bench.gpu.serving import measure_serving
-from bench.gpu.shapes import FULL, TINY, Size, save_model
-from bench.gpu.training import measure_training
+if TYPE_CHECKING:
+    from bench.gpu.shapes import Size
 
-PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes")
+PACKAGES = ("torch", "transformers", "peft", "trl", "bitsandbytes", "pydantic")
+LOG_LINES = 40
 
 
-def prepare(size: Size, work: Path, device: str) -> Iterator[dict[str, Any]]:
-    """The device, and the model and the adapters that other parts read."""
-    yield describe_device(device) | {name: importlib.metadata.version(name) for name in PACKAGES}
-    save_model(size, work / "model", device)
-
-
-Part = Callable[[Size, Path, str], Iterator[dict[str, Any]]]
-PARTS: dict[str, tuple[Part, float]] = {
-    "device": (prepare, 0.15),
-    "training": (measure_training, 0.40),
-    "70b": (measure_large, 0.20),
-    "serving": (measure_serving, 0.20),
-}
+PARTS = {"device": 0.15, "training": 0.40, "70b": 0.20, "serving": 0.20}
 """What is measured, and its share of the time; what is left starts the processes."""
 
 
@@ -63,9 +50,13 @@ def main() -> int:
         for name in arguments.run:
             run_part(name, arguments.work, tiny=arguments.tiny)
         return 0
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise SystemExit(f"not installed here: {', '.join(missing)}")
+    from bench.gpu.report import write_table
+
     with tempfile.TemporaryDirectory() as folder:
         results = {
-            name: start_part(name, Path(folder), PARTS[name][1] * 60 * arguments.minutes, tiny=arguments.tiny)
+            name: start_part(name, Path(folder), PARTS[name] * 60 * arguments.minutes, tiny=arguments.tiny)
             for name in arguments.parts
         }
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -78,13 +69,34 @@ def main() -> int:
 
 def run_part(name: str, work: Path, *, tiny: bool) -> None:
     """Measure, in this process; each row is kept as soon as it is there."""
+    from bench.gpu.device import choose_device
+    from bench.gpu.shapes import FULL, TINY
+
     device = choose_device()
     if device == "cpu" and not tiny:
         raise SystemExit("there is no CUDA device: --tiny proves the code without one")
     with (work / f"{name}.jsonl").open("a") as rows:
-        for row in PARTS[name][0](TINY if tiny else FULL, work, device):
+        for row in choose_part(name)(TINY if tiny else FULL, work, device):
             rows.write(json.dumps(row) + "\n")
             rows.flush()
+
+
+def choose_part(name: str) -> Callable[[Size, Path, str], Iterator[dict[str, Any]]]:
+    """What measures it; imported here, since the process that starts the parts needs none of the packages."""
+    from bench.gpu.large import measure_large
+    from bench.gpu.serving import measure_serving
+    from bench.gpu.training import measure_training
+
+    return {"device": prepare, "training": measure_training, "70b": measure_large, "serving": measure_serving}[name]
+
+
+def prepare(size: Size, work: Path, device: str) -> Iterator[dict[str, Any]]:
+    """The device, and the model and the adapters that other parts read."""
+    from bench.gpu.device import describe_device
+    from bench.gpu.shapes import save_model
+
+    yield describe_device(device) | {name: importlib.metadata.version(name) for name in PACKAGES}
+    save_model(size, work / "model", device)
 
 
 def start_part(name: str, work: Path, seconds: float, *, tiny: bool) -> dict[str, Any]:
@@ -102,7 +114,8 @@ def start_part(name: str, work: Path, seconds: float, *, tiny: bool) -> dict[str
         except subprocess.TimeoutExpired:
             failure = f"stopped after {seconds:.0f} s"
     found = [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
-    return {"seconds": time.perf_counter() - started, "failure": failure, "rows": found}
+    told = log.read_text().splitlines()[-LOG_LINES:] if failure else []
+    return {"seconds": time.perf_counter() - started, "failure": failure, "log": told, "rows": found}
 
 
 def explain(log: str, code: int) -> str:

@@ -88,13 +88,15 @@ def count_activations(
 
     A layer keeps the inputs of its seven linear maps (those of one input share it), of its norms, in float32, and of
     its activation, attention's queries, keys, values and output, and for LoRA what its first maps yield: counted block
-    by block of a real step. The loss keeps its logits twice in float32. With checkpointing only the layers' inputs
-    stay, and one layer is recomputed at a time.
+    by block of a real step. Dropout keeps each map's input once more, and a byte a number of what was dropped. The loss
+    keeps its logits twice in float32. With checkpointing only the layers' inputs stay, and one layer is recomputed at a
+    time.
     """
     hidden, wide, width = shape.hidden, shape.intermediate, shape.attention_width
     kept_numbers = 6 * hidden + 2 * width + 2 * shape.key_value_width + 4 * wide
     layer = compute_bytes * (kept_numbers + len(shape.linear_shapes) * config.rank)
     layer += 4 * 2 * hidden if compute_bytes < 4 else 0
+    layer += (compute_bytes + 1) * sum(before for before, _ in shape.linear_shapes) if config.dropout else 0
     kept = shape.layers * compute_bytes * hidden + layer if config.gradient_checkpointing else shape.layers * layer
     return tokens * kept + 2 * 4 * answer_tokens * shape.vocabulary
 

@@ -1,6 +1,4 @@
-"""Not collected yet: run it by its path, pytest tests/e2e/closed_loop.py (docs/roadmap.md).
-
-The whole circle on a real Prefect server: documents, pairs, a training that starts itself, a new champion, cases.
+"""The whole circle on a real Prefect server: documents, pairs, a training that starts itself, a new champion, cases.
 
 The base model is a tiny Phi-3 with random weights: what it says is noise, so a person promotes its adapter; everything
 between the steps is what runs at a customer's.
