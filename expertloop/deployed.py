@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from expertloop.output import print_note, print_table
+from expertloop.output import print_note, print_table, tell_moment
 from tasks.deployment_models import DeploymentStatus
 from tasks.errors import BackendUnavailable
 from tasks.wiring import Application
@@ -28,11 +27,12 @@ def show_deployments(deployments: Sequence[DeploymentStatus] | None) -> None:
     if deployments is None:
         return
     rows = [
-        (one.name, one.last_state or "", _moment(one.last_run), "paused" if one.paused else _moment(one.next_run))
+        (
+            one.name,
+            one.last_state or "",
+            tell_moment(one.last_run),
+            "paused" if one.paused else tell_moment(one.next_run),
+        )
         for one in deployments
     ]
     print_table(f"{len(rows)} deployments", ("deployment", "last run", "began", "next run"), rows)
-
-
-def _moment(at: datetime | None) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M}" if at else ""

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -23,6 +24,11 @@ def print_json(record: BaseModel | dict[str, Any]) -> None:
     text = record.model_dump_json() if isinstance(record, BaseModel) else json.dumps(record, ensure_ascii=False)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def tell_moment(at: datetime | None) -> str:
+    """A time as people here read it: of their own zone, to the minute."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}" if at else ""
 
 
 def print_error(error: ProductError) -> None:

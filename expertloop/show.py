@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from expertloop.deployed import read_deployments, show_deployments
 from expertloop.learning import read_learning, show_learning
-from expertloop.output import print_json, print_note, print_table
+from expertloop.output import print_json, print_note, print_table, tell_moment
 from tasks.settings import Settings
 from tasks.wiring import Application, application
 
@@ -83,8 +84,8 @@ def status(*, as_json: JsonOption = False) -> None:
         print_json({**record, "learning": learning, "deployments": listed})
         return
     rows = [
-        (name, *(entry["documents"].get(state, 0) for state in STATES), entry["last_run"], entry["finished"])
-        for name, entry in record["sources"].items()
+        (name, *(one["documents"].get(state, 0) for state in STATES), one["last_run"], _tell_end(one["finished"]))
+        for name, one in record["sources"].items()
     ]
     print_table("sources", ("source", *STATES, "last run", "finished"), rows)
     print_note(f"collection serving: {record['serving'] or 'none; run: expertloop ingest'}")
@@ -93,6 +94,10 @@ def status(*, as_json: JsonOption = False) -> None:
         print_note(f"collection being built: {record['building']}; documents still to read: {record['unread']}")
     show_learning(learning)
     show_deployments(deployments)
+
+
+def _tell_end(finished: str | None) -> str:
+    return tell_moment(datetime.fromisoformat(finished)) if finished else ""
 
 
 STATES = ("live", "empty", "outdated", "quarantined")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from tasks.automation.tasks import announce_candidate, announce_promotion, end_turn, take_turn
+from tasks.automation.tasks import announce_candidate, end_turn, take_turn
 from tasks.curation.tasks import refresh_pairs, snapshot_pairs
 from tasks.evaluation.tasks import compare_arms, decide, show_arms
 from tasks.models import EVERYONE
@@ -77,6 +77,4 @@ def make_candidate(dataset_id: str, request: RetrainRequest) -> RetrainResult:
     approval_id = promote_or_ask(adapter_id) if wanted else None
     promoted = wanted and approval_id is None
     announce_candidate(adapter_id, decision.decision, approval_id)
-    if promoted:
-        announce_promotion(adapter_id)
     return RetrainResult(trained=trained, report=report, decision=decision, promoted=promoted, approval_id=approval_id)

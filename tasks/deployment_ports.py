@@ -36,5 +36,5 @@ class FlowServer(Protocol):
             key: Of the reason.
         """
 
-    def send_event(self, event: ProcessEvent) -> None:
-        """Tell the server; it has the event when this returns."""
+    def send_events(self, events: Sequence[ProcessEvent]) -> None:
+        """Tell the server; it has them when this returns."""

@@ -59,7 +59,7 @@ async def announce(body: EventBody, caller: CallerOf, services: ServicesOf) -> A
         raise refuse(
             503, "unavailable", "no Prefect server is configured here", "set PREFECT_API_URL for `expertloop serve`"
         )
-    await to_thread.run_sync(server.send_event, event, limiter=services.threads)
+    await to_thread.run_sync(server.send_events, [event], limiter=services.threads)
     return Announced(event=event.name, resource_id=event.resource_id)
 
 

@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 
 from prefect import task
 
-from tasks.automation.events import (
-    describe_blocked_prune,
-    describe_candidate,
-    describe_promotion,
-    describe_threshold,
-)
 from tasks.automation_models import QueuedTraining, TrainingState
 from tasks.errors import DeviceBusy, TerminalError, TransientError
+from tasks.events import (
+    describe_blocked_prune,
+    describe_candidate,
+    describe_threshold,
+)
 from tasks.retries import touches_backends
 from tasks.training_models import RetrainRequest, RetrainResult
 from tasks.wiring import Application, application
@@ -80,26 +79,20 @@ def announce_readiness() -> list[str]:
     app = application()
     ready = [one for one in map(app.read_readiness, app.list_scopes()) if one.ready]
     for one in ready:
-        app.events.emit(describe_threshold(app.settings.tenant, one))
+        app.announce(describe_threshold(app.settings.tenant, one))
     return [one.scope for one in ready]
 
 
 @task(**touches_backends())
 def announce_candidate(adapter_id: str, decision: str, approval_id: str | None = None) -> None:
     """Say that a candidate was judged, and whether people are asked about it."""
-    application().events.emit(describe_candidate(adapter_id, decision, approval_id))
-
-
-@task(**touches_backends())
-def announce_promotion(adapter_id: str) -> None:
-    """Say that there is a new champion."""
-    application().events.emit(describe_promotion(adapter_id))
+    application().announce(describe_candidate(adapter_id, decision, approval_id))
 
 
 @task(**touches_backends())
 def announce_blocked_prune(source: str, documents: int) -> None:
     """Say that a person must confirm a prune."""
-    application().events.emit(describe_blocked_prune(source, documents))
+    application().announce(describe_blocked_prune(source, documents))
 
 
 @task(**touches_backends())

@@ -9,15 +9,17 @@ from datetime import UTC, datetime, timedelta
 from prefect import task
 
 from tasks.artifacts import show_table
-from tasks.case_models import DeliveryReport
+from tasks.case_models import Decision, DeliveryReport
 from tasks.cases.collect import keep_cases
 from tasks.cases.handle import BATCH_CASES
 from tasks.cases.outbox import deliver_messages
+from tasks.events import describe_case
 from tasks.retries import touches_backends
 from tasks.wiring import application
 
 logger = logging.getLogger(__name__)
 
+FOR_PEOPLE = (Decision.DRAFT, Decision.ESCALATE)
 SHOWN = timedelta(days=30)
 """Enough cases for a share, and recent enough to say something of today's champion."""
 
@@ -36,8 +38,9 @@ def handle_waiting_cases(process: str) -> int:
     handler, count = app.open_handler(app.load_process(process)), 0
     while waiting := app.cases.list_waiting(app.settings.tenant, process, BATCH_CASES):
         with app.telemetry.span("cases", {"process": process, "cases": len(waiting)}) as span:
-            decided = Counter(one.outcome.decision.value for one in handler.handle(waiting) if one.outcome)
-            span.add_facts(dict(decided))
+            handled = [(one.case.case_id, one.outcome.decision) for one in handler.handle(waiting) if one.outcome]
+            span.add_facts(dict(Counter(decision.value for _, decision in handled)))
+        app.announce(*(describe_case(id_, process, one) for id_, one in handled if one in FOR_PEOPLE))
         count += len(waiting)
     return count
 

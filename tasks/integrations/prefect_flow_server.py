@@ -31,6 +31,6 @@ class PrefectFlowServer:
         """See `FlowServer`."""
         prefect_status.start_run(deployment, parameters, key=key)
 
-    def send_event(self, event: ProcessEvent) -> None:
+    def send_events(self, events: Sequence[ProcessEvent]) -> None:
         """See `FlowServer`."""
-        prefect_status.send_event(event)
+        prefect_status.send_events(events)

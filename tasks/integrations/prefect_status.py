@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.deployment_models import DeploymentStatus, ProcessEvent
@@ -73,14 +73,15 @@ def start_run(deployment: str, parameters: Mapping[str, str], *, key: str) -> No
         client.create_flow_run_from_deployment(there.id, parameters=dict(parameters), idempotency_key=key)
 
 
-def send_event(event: ProcessEvent) -> None:
-    """See `FlowServer.send_event`."""
+def send_events(events: Sequence[ProcessEvent]) -> None:
+    """See `FlowServer.send_events`."""
     from prefect.events import Event, Resource
 
-    told = Event(
-        event=event.name,
-        resource=Resource({"prefect.resource.id": event.resource_id}),
-        payload=dict(event.payload),
-    )
+    told = [
+        Event(
+            event=one.name, resource=Resource({"prefect.resource.id": one.resource_id}), payload=dict(one.payload)
+        ).model_dump(mode="json")
+        for one in events
+    ]
     with connect() as client:
-        client.request("POST", "/events", json=[told.model_dump(mode="json")])
+        client.request("POST", "/events", json=told)

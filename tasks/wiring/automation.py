@@ -1,4 +1,4 @@
-"""Whether a training may start, and where events go."""
+"""Whether a training may start."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from functools import cached_property
 from tasks.automation.readiness import count_new_pairs, judge_readiness
 from tasks.automation.trainings import begin_training
 from tasks.automation_models import OPEN, QueuedTraining, Readiness, RetrainLimits, TrainingState, name_turn
-from tasks.automation_ports import EventSink
 from tasks.curation_models import Dataset, PairState
 from tasks.integrations.database.trainings import DatabaseTrainings
-from tasks.integrations.prefect_events import PrefectEvents
 from tasks.models import EVERYONE
 from tasks.training_models import RetrainRequest
 from tasks.wiring.curation import Curation
@@ -21,11 +19,6 @@ from tasks.wiring.curation import Curation
 
 class Automation(Curation):
     """What runs by itself."""
-
-    @cached_property
-    def events(self) -> EventSink:
-        """Of flow runs."""
-        return PrefectEvents()
 
     def read_readiness(self, scope: str) -> Readiness:
         """Whether a training of the scope may start now, by the database alone."""

@@ -6,16 +6,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from tasks.approval_models import Approval, ApprovalDecision, ApprovalState
+from tasks.events import describe_promotion
 from tasks.integrations.database.approvals import DatabaseApprovals
 from tasks.registry.approvals import decide_approval, end_overdue, make_approval
 from tasks.registry.champion import promote_adapter, roll_back
 from tasks.registry.register import register_adapter
 from tasks.registry_ports import ChampionChange
 from tasks.training_models import Adapter, AdapterState, GateDecision, TrainedAdapter
+from tasks.wiring.deployment import Deployment
 from tasks.wiring.models import Models
 
 
-class Registry(Models):
+class Registry(Models, Deployment):
     """Registered adapters, who of them serves, and who is asked about it."""
 
     @cached_property
@@ -102,13 +104,16 @@ class Registry(Models):
         """
         adapter = self.adapters.find_adapter(self.settings.tenant, name)
         self.artifacts.fetch(adapter.url, adapter.files)
-        return promote_adapter(
+        change = promote_adapter(
             adapter,
             champions=self.champions,
             author=author,
             now=datetime.now(UTC),
             override=override,
         )
+        if change:
+            self.announce(describe_promotion(adapter.adapter_id))
+        return change
 
     def roll_back(self, scope: str, *, author: str, reason: str = "") -> ChampionChange:
         """Let the champion before this one serve again; before the first one, the base model alone.

@@ -10,7 +10,7 @@ from tasks.errors import BackendUnavailable
 
 
 class FakeFlowServer:
-    """A `FlowServer`, and an `EventSink`; `down` makes it refuse."""
+    """A `FlowServer`; `down` makes it refuse."""
 
     def __init__(self) -> None:
         self.told: list[ProcessEvent] = []
@@ -31,12 +31,8 @@ class FakeFlowServer:
         """Once a key."""
         self.started.setdefault(key, (deployment, parameters))
 
-    def send_event(self, event: ProcessEvent) -> None:
+    def send_events(self, events: Sequence[ProcessEvent]) -> None:
         """Kept, unless it is down."""
         if self.down:
             raise BackendUnavailable("no Prefect server answers at http://prefect/api", advice="start it")
-        self.told.append(event)
-
-    def emit(self, event: ProcessEvent) -> None:
-        """Kept."""
-        self.told.append(event)
+        self.told += events

@@ -35,7 +35,7 @@ class AutomaticWorld(World):
         return self.fake_flow_server
 
     @property
-    def events(self) -> FakeFlowServer:
+    def told_server(self) -> FakeFlowServer:
         assert self.fake_flow_server
         return self.fake_flow_server
 
@@ -53,10 +53,10 @@ def world(home: Path, prefect_api: None) -> AutomaticWorld:
 
 def test_curate_says_when_enough_is_new_and_only_then(world: AutomaticWorld) -> None:
     curate()
-    assert world.events.told == []
+    assert world.told_server.told == []
     world.ready = True
     curate()
-    (event,) = world.events.told
+    (event,) = world.told_server.told
     assert (event.name, event.resource_id) == (
         "expertloop.pairs.threshold-reached",
         "expertloop.scope.default.everyone",
@@ -104,7 +104,7 @@ def test_a_process_with_an_unknown_key_is_refused_at_deploy_with_its_line(
     line = place.read_text().count("\n")
     with pytest.raises(ConfigurationError, match=rf"line {line}: colour"):
         deploy_file(world, SHIPPED)
-    assert world.events.deployed == []
+    assert world.told_server.deployed == []
 
 
 def test_without_processes_their_deployment_is_left_out(
@@ -113,8 +113,8 @@ def test_without_processes_their_deployment_is_left_out(
     monkeypatch.setenv("EXPERTLOOP_PROCESSES", str(tmp_path / "none"))
     world = AutomaticWorld(Settings())
     deploy_file(world, SHIPPED)
-    assert "handle-cases" not in world.events.deployed
-    assert "ingest-nightly" in world.events.deployed
+    assert "handle-cases" not in world.told_server.deployed
+    assert "ingest-nightly" in world.told_server.deployed
 
 
 def test_without_a_server_it_says_what_to_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

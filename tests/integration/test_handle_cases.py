@@ -15,6 +15,7 @@ from tasks.models import Answer, Question
 from tasks.settings import Settings
 from tasks.wiring import use_application
 from tests.fakes.cases import FakeAnswerer, write_process
+from tests.fakes.flow_server import FakeFlowServer
 from tests.integration.conftest import World
 
 
@@ -48,6 +49,31 @@ def test_a_run_delivers_each_reply_once(world: CasesWorld, tmp_path: Path, prefe
     assert {one.outcome.decision for one in found if one.outcome} == {Decision.AUTO_REPLY}
     letters = [row for _, row in read_table(f"sqlite:///{tmp_path / 'erp.db'}?table=letters")]
     assert sorted(row["recipient"] for row in letters) == sorted(row["from"] for row in rows)
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_who_listens_is_told_of_cases_that_need_a_person(
+    world: CasesWorld, tmp_path: Path, prefect_api: None, *, down: bool
+) -> None:
+    world.flow_server = server = FakeFlowServer()
+    server.down = down
+    texts = {"sure": "Is hail insured?", "unknown": "Is snow insured?"}
+    file = tmp_path / "cases.jsonl"
+    file.write_text(
+        "\n".join(json.dumps({"id": id_, "text": text, "from": "p@x.example"}) for id_, text in texts.items())
+    )
+    handle_cases("claims", [str(file)])
+    handle_cases("claims")
+    handled = {one.case.id: one for one in world.cases.list_cases("default")}
+    assert handled["unknown"].outcome, "worked on, whether or not anybody could be told"
+    expected = {
+        "case_id": handled["unknown"].case.case_id,
+        "process": "claims",
+        "decision": handled["unknown"].outcome.decision,
+    }
+    assert [(one.name, one.payload) for one in server.told] == (
+        [] if down else [("expertloop.case.needs-person", expected)]
+    )
 
 
 def test_rows_of_a_table_are_cases(world: CasesWorld, tmp_path: Path) -> None:

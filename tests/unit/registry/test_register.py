@@ -13,6 +13,7 @@ from tasks.settings import Settings
 from tasks.training_models import AdapterState, GateDecision, TrainedAdapter, TrainingConfig, TrainingSummary
 from tasks.wiring import Application
 from tests.databases import on_sqlite_alone
+from tests.fakes.flow_server import FakeFlowServer
 
 PROMOTE = GateDecision(decision="promote", reasons=("better",))
 REJECT = GateDecision(decision="reject", reasons=("worse",))
@@ -117,6 +118,19 @@ def test_what_the_gate_did_not_promote_serves_only_with_a_reason(
     change = app.promote_adapter("one", author="anna", override="a pilot")
     assert change is not None
     assert (change.author, change.reason) == ("anna", "a pilot")
+
+
+@on_sqlite_alone
+def test_each_promotion_is_told_once_and_happens_while_nobody_can_be_told(app: Application) -> None:
+    app.flow_server = server = FakeFlowServer()
+    for name in ("one", "two"):
+        register(app, name)
+    app.promote_adapter("one", author="gate")
+    app.promote_adapter("one", author="gate")
+    assert [(one.name, one.payload) for one in server.told] == [("expertloop.champion.promoted", {"adapter_id": "one"})]
+    server.down = True
+    assert app.promote_adapter("two", author="gate")
+    assert app.champions.read_champion("default", "everyone") == "two"
 
 
 def test_moves_are_kept_and_a_rollback_ends_at_the_base_model(app: Application) -> None:

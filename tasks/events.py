@@ -1,4 +1,4 @@
-"""The events that flows emit: names and ids, no text of documents, questions or cases."""
+"""The events that we emit: names and ids, no text of documents, questions or cases."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ def describe_promotion(adapter_id: str) -> ProcessEvent:
         name="expertloop.champion.promoted",
         resource_id=f"expertloop.adapter.{adapter_id}",
         payload={"adapter_id": adapter_id},
+    )
+
+
+def describe_case(case_id: str, process: str, decision: str) -> ProcessEvent:
+    """A case was worked on, and a person must go on with it."""
+    return ProcessEvent(
+        name="expertloop.case.needs-person",
+        resource_id=f"expertloop.case.{case_id}",
+        payload={"case_id": case_id, "process": process, "decision": decision},
     )
 
 
