@@ -18,6 +18,8 @@ from tasks.errors import ProductError
 console = Console(highlight=False, soft_wrap=True)
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
+_PIPED_COLUMNS = 200
+
 
 def print_json(record: BaseModel | dict[str, Any]) -> None:
     """One JSON object on one line of stdout."""
@@ -50,7 +52,9 @@ def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[obje
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
-    console.print(table)
+    # A file and a pipe have no edge at which a line must be folded.
+    wide = console if console.is_terminal else Console(width=_PIPED_COLUMNS, highlight=False, soft_wrap=True)
+    wide.print(table)
 
 
 def escape(text: str) -> str:

@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     generator_model: str | None = None
     generator_key: SecretStr | None = None
     generator_timeout_seconds: float = Field(default=120, gt=0)
+    generator_adapters: Path | None = Field(
+        default=None, description="folder that a vLLM server at generator_url sees, too: champions are loaded there"
+    )
     answer_passages: int = Field(default=3, ge=1, le=20, description="chunks shown to the generator")
     answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
 

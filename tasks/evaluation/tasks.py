@@ -48,7 +48,7 @@ UNRELATED = frozenset({
     *("generator", "generator_key", "generator_timeout_seconds", "embedder_key", "embedder_timeout_seconds"),
     *("keep_gaps", "database_timeout_seconds", "index_key", "index_headers", "index_timeout_seconds"),
     *("test_share", "validation_share", "distractor_passages", "marked_champion", "scope", "artifacts_url", "glossary"),
-    *("approvers", "approval_hours", "approval_deadline"),
+    *("approvers", "approval_hours", "approval_deadline", "generator_adapters"),
     *("gate_questions", "gate_slices", "gate_slice_questions", "gate_tolerance", "gate_forgetting", "gate_perplexity"),
     *("processes", "inbox_key", "outbox_url", "outbox_key", "outbox_sender", "notify_url"),
     *("retrain_min_new_pairs", "retrain_min_share", "retrain_cooldown_hours"),

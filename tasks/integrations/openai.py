@@ -66,6 +66,7 @@ class OpenAIGenerator:
 
     Args:
         settings: `generator_url`, `generator_model`, `generator_key` and `generator_timeout_seconds`.
+        model: Asked for, instead of `generator_model`.
         context_tokens: Longest prompt plus answer; the protocol does not tell it.
         concurrency: Requests in flight at once.
 
@@ -73,16 +74,11 @@ class OpenAIGenerator:
         ConfigurationError: The address or the model's name is missing or wrong.
     """
 
-    def __init__(self, settings: Settings, *, context_tokens: int = 8192, concurrency: int = 8) -> None:
-        if not settings.generator_url or not settings.generator_model:
-            raise ConfigurationError(
-                "the endpoint of the generator is not set",
-                advice="set EXPERTLOOP_GENERATOR_URL (it ends with /v1) and EXPERTLOOP_GENERATOR_MODEL",
-            )
-        self._endpoint = OpenAIEndpoint(
-            settings.generator_url, key=settings.generator_key, timeout_seconds=settings.generator_timeout_seconds
-        )
-        self._model = settings.generator_model
+    def __init__(
+        self, settings: Settings, *, model: str | None = None, context_tokens: int = 8192, concurrency: int = 8
+    ) -> None:
+        self._endpoint = open_endpoint(settings)
+        self._model = model or str(settings.generator_model)
         self._context_tokens = context_tokens
         self._concurrency = concurrency
         self._asks_logprobs = True
@@ -156,3 +152,19 @@ class OpenAIGenerator:
             return self._endpoint.post("chat/completions", body)
         except ConfigurationError as error:
             raise ConfigurationError(error.message, advice=_ADVICE) from error
+
+
+def open_endpoint(settings: Settings) -> OpenAIEndpoint:
+    """The generator's endpoint.
+
+    Raises:
+        ConfigurationError: Its address or its model's name is missing or wrong.
+    """
+    if not settings.generator_url or not settings.generator_model:
+        raise ConfigurationError(
+            "the endpoint of the generator is not set",
+            advice="set EXPERTLOOP_GENERATOR_URL (it ends with /v1) and EXPERTLOOP_GENERATOR_MODEL",
+        )
+    return OpenAIEndpoint(
+        settings.generator_url, key=settings.generator_key, timeout_seconds=settings.generator_timeout_seconds
+    )

@@ -32,7 +32,7 @@ _SHOWN_CHARACTERS = 200
 
 
 class OpenAIEndpoint:
-    """Posts JSON and returns JSON.
+    """Sends JSON and returns JSON.
 
     Args:
         url: The base URL, usually ending in /v1.
@@ -74,18 +74,33 @@ class OpenAIEndpoint:
             BackendUnavailable: It does not answer in time, or with its own failure.
             ConfigurationError: It refuses the request, or is no such endpoint.
         """
-        self._keep_patience()
-        status, headers, content = self._exchange(path, body)
-        if status != httpx.codes.OK:
-            raise self._map_status(status, headers, content)
+        return self._parse(self._exchange("POST", path, body))
+
+    def get(self, path: str) -> Any:
+        """The JSON under a path; raises what `post` raises."""
+        return self._parse(self._exchange("GET", path))
+
+    def tell(self, path: str, body: Mapping[str, Any]) -> None:
+        """Post, to a place that answers in words or not at all; raises what `post` raises."""
+        self._exchange("POST", path, body)
+
+    def _parse(self, content: bytes) -> Any:
         try:
             return json.loads(content)
         except ValueError as error:
             raise self._refuse("answers, but not with JSON") from error
 
-    def _exchange(self, path: str, body: Mapping[str, Any]) -> tuple[int, httpx.Headers, bytes]:
+    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        """What is answered with 200."""
+        self._keep_patience()
+        status, headers, content = self._send(method, path, body)
+        if status != httpx.codes.OK:
+            raise self._map_status(status, headers, content)
+        return content
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, httpx.Headers, bytes]:
         try:
-            with self._client.stream("POST", f"{self._url}/{path}", json=body) as response:
+            with self._client.stream(method, f"{self._url}/{path}", json=body) as response:
                 return response.status_code, response.headers, self._read(response)
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
             raise self._refuse(f"cannot be asked: {error}") from error

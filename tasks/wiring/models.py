@@ -19,6 +19,7 @@ from tasks.wiring.spaces import Spaces
 
 if TYPE_CHECKING:  # torch is a matter of seconds, and quotations need none
     from tasks.integrations.transformers import TransformersGenerator
+    from tasks.integrations.vllm_adapters import VLLMAdapters
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,9 @@ _TRIED_AGAIN_SECONDS = 60.0
 
 
 class _Serving(NamedTuple):
-    """Who answers while an adapter is the champion."""
+    """Who answers while an adapter, or none, is the champion."""
 
-    champion: str
+    champion: str | None
     generator: Generator
     until: float
     """By the monotonic clock."""
@@ -70,45 +71,66 @@ class Models(Spaces):
     def generator(self) -> Generator | None:
         """The model that answers now; None when answers are to be quotations only.
 
-        With a local model the champion of EXPERTLOOP_SCOPE is looked up each time, one short query: a promotion is
-        effective with the next batch of questions, and what was begun ends with the adapter it began with.
+        The champion of EXPERTLOOP_SCOPE is looked up each time, one short query: a promotion is effective with the
+        next batch of questions, and what was begun ends with the adapter it began with.
         """
         name = self.settings.generator
         if name == "none":
             return None
-        if name == "openai":
+        if name == "openai" and self.settings.generator_adapters is None:
             return self._endpoint
         champion = self.champions.read_champion(self.settings.tenant, self.settings.scope)
-        if champion is None:
-            return self.local_model(name)
         serving = self._serving
         if serving is None or serving.champion != champion or serving.until < time.monotonic():
-            serving = self._serving = self._open_champion(champion, name)
+            serving = self._serving = self._open_champion(champion)
+        if name == "openai":
+            self._vllm.drop_left()
         # Not read again: another thread, which asked before a promotion, may have put back the former one meanwhile.
         return serving.generator
 
-    def _open_champion(self, adapter_id: str, model: str) -> _Serving:
+    def _open_champion(self, adapter_id: str | None) -> _Serving:
         """Loaded when first asked; where it cannot serve, the base model answers alone, as before the first champion.
 
         Not the adapter before it: that one may be what somebody rolled back from.
         """
-        adapter = self.adapters.find_adapter(self.settings.tenant, adapter_id)
-        if adapter.base_model != model:
-            logger.warning(
-                "champion unused adapter=%s made_for=%s configured=%s", adapter_id, adapter.base_model, model
-            )
-            return _Serving(adapter_id, self.local_model(model), math.inf)
         try:
-            return _Serving(adapter_id, self.adapt(adapter), math.inf)
+            generator = self._adapt_champion(adapter_id) if adapter_id else None
+            if self.settings.generator == "openai":
+                self._vllm.keep_only(adapter_id if generator else None)
+            return _Serving(adapter_id, generator or self._base, math.inf)
         except (ArtifactCorrupt, BackendUnavailable) as error:
             logger.error("champion unusable adapter=%s error=%s advice=%s", adapter_id, error, error.advice)  # noqa: TRY400
-            return _Serving(adapter_id, self.local_model(model), time.monotonic() + _TRIED_AGAIN_SECONDS)
+            return _Serving(adapter_id, self._base, time.monotonic() + _TRIED_AGAIN_SECONDS)
+
+    def _adapt_champion(self, adapter_id: str) -> Generator | None:
+        """The champion on the configured base model; None when it was made for another one, or for other prompts."""
+        adapter, settings = self.adapters.find_adapter(self.settings.tenant, adapter_id), self.settings
+        configured = settings.generator_model if settings.generator == "openai" else settings.generator
+        made_for, asked = (adapter.base_model, adapter.prompt_version), (configured, PROMPT_VERSION)
+        if made_for != asked:
+            logger.warning("champion unused adapter=%s made_for=%s configured=%s", adapter_id, made_for, asked)
+            return None
+        if settings.generator != "openai":
+            return self.adapt(adapter)
+        return self._vllm.open(adapter_id, self.artifacts.fetch(adapter.url, adapter.files))
+
+    @property
+    def _base(self) -> Generator:
+        """The configured model alone."""
+        name = self.settings.generator
+        return self._endpoint if name == "openai" else self.local_model(name)
 
     @cached_property
     def _endpoint(self) -> Generator:
         from tasks.integrations.openai import OpenAIGenerator
 
         return OpenAIGenerator(self.settings)
+
+    @cached_property
+    def _vllm(self) -> VLLMAdapters:
+        from tasks.integrations.vllm_adapters import VLLMAdapters
+
+        return VLLMAdapters(self.settings)
 
     def local_model(self, name: str) -> TransformersGenerator:
         """A base model in this process; its weights are loaded once.
