@@ -9,7 +9,7 @@ from tasks.answering.tasks import answer_stored_question
 
 @flow(name="answer", persist_result=False)
 def answer(question_id: str) -> str:
-    """Answer a stored question.
+    """Answer a stored question; run twice, the newest answer is the one that is kept.
 
     Args:
         question_id: Of a question that was stored with its asker; the text itself never passes through Prefect.

@@ -88,14 +88,24 @@ class AuditLog(Protocol):
 class QuestionStore(Protocol):
     """Questions that are answered later, with who asked them."""
 
-    def write_question(self, question: Question) -> str:
-        """Store a question; the same question of the same asker has one id."""
+    def write_question(self, question: Question, *, key: str | None = None) -> str:
+        """Store a question; the same one of the same asker has one id, and with a key another one for each key.
+
+        Raises:
+            KeyReused: The asker's key stands for another question.
+        """
 
     def find_question(self, question_id: str) -> Question | None:
         """The question of an id."""
 
     def find_answer(self, answer_id: str) -> Answer | None:
         """The answer of an id."""
+
+    def write_answer(self, question_id: str, answer: Answer) -> str:
+        """Store the newest answer to a question; returns its id, which depends on the question alone."""
+
+    def prune(self, before: datetime) -> int:
+        """Forget questions that are older, with their answers; returns how many."""
 
 
 class ServedLog(AuditLog, Protocol):

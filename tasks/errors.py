@@ -7,6 +7,7 @@
     │   └── DeviceBusy            another run holds the device or the source
     └── TerminalError             trying again changes nothing
         ├── ConfigurationError    a setting, file or command is wrong
+        │   └── KeyReused         a key that stands for one request came with another
         ├── DocumentRejected      one document cannot be read (`reason` is a short code)
         ├── DatasetRejected       curated pairs cannot become a dataset
         ├── TrainingDiverged      loss is not a number
@@ -75,6 +76,10 @@ class TerminalError(ProductError):
 
 class ConfigurationError(TerminalError):
     """A setting, a configuration file or a command is wrong."""
+
+
+class KeyReused(ConfigurationError):
+    """A key that stands for one request came with another."""
 
 
 class DocumentRejected(TerminalError):

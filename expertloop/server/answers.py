@@ -11,8 +11,9 @@ from starlette.responses import Response, StreamingResponse
 
 from expertloop.results import SearchResult, describe_hit
 from expertloop.server.access import CallerOf
-from expertloop.server.bodies import AnswerBody, RequestId, SearchBody, ServicesOf, note_question
+from expertloop.server.bodies import AnswerBody, IdempotencyKey, RequestId, SearchBody, ServicesOf, note_question
 from expertloop.server.events import format_event, split_pieces
+from expertloop.server.once import give_answer
 from expertloop.server.problems import describe_error
 from expertloop.server.services import Services
 from expertloop.server.work import AnswerJob, SearchJob, ask_as
@@ -41,20 +42,29 @@ data: {"question": "…", "text": "…", "citations": []}
     responses={200: {"content": {EVENT_STREAM: {"example": _STREAM_EXAMPLE}}}},
 )
 async def answer(
-    body: AnswerBody, request: Request, caller: CallerOf, services: ServicesOf, request_id: RequestId
+    body: AnswerBody,
+    request: Request,
+    caller: CallerOf,
+    services: ServicesOf,
+    request_id: RequestId,
+    key: IdempotencyKey = None,
 ) -> Response:
     """A cited answer, or a reason for silence. Its `id` is what feedback names.
 
     With `Accept: text/event-stream` the events are `sources` as soon as passages are found, `delta` for each sentence
     with its citations once they are verified, `answer` with the whole, or `error`.
+
+    With an `Idempotency-Key` the same request is answered once: sent again it gets the same answer, as long as you may
+    read what it quotes, with the header `Idempotent-Replayed: true`.
     """
     note_question(request, services, body.question)
     question = ask_as(caller, request_id, body.question).model_copy(update={"filter": body.filter})
     job = AnswerJob(question, caller, request_id)
     if EVENT_STREAM in request.headers.get("accept", ""):
-        return StreamingResponse(_stream(services, job), media_type=EVENT_STREAM)
-    given = await services.answers.run(job)
-    return Response(given.model_dump_json(), media_type="application/json")
+        return StreamingResponse(_stream(services, job, key), media_type=EVENT_STREAM)
+    given = await give_answer(services, job, key)
+    headers = {"Idempotent-Replayed": "true"} if given.replayed else {}
+    return Response(given.answer.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.post("/searches", summary="Find the passages that a question finds", response_model=SearchResult)
@@ -68,20 +78,20 @@ async def search(
     return SearchResult(question=body.question, hits=tuple(map(describe_hit, hits)))
 
 
-async def _stream(services: Services, job: AnswerJob) -> AsyncIterator[str]:
+async def _stream(services: Services, job: AnswerJob, key: str | None) -> AsyncIterator[str]:
     found: asyncio.Queue[Sequence[Hit]] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
     def report(hits: Sequence[Hit]) -> None:
         loop.call_soon_threadsafe(found.put_nowait, hits)
 
-    answering = asyncio.create_task(services.answers.run(job._replace(on_hits=report)))
+    answering = asyncio.create_task(give_answer(services, job._replace(on_hits=report), key))
     finding = asyncio.create_task(found.get())
     try:
         await asyncio.wait({answering, finding}, return_when=asyncio.FIRST_COMPLETED)
         if finding.done():
             yield format_event("sources", {"sources": [describe_hit(hit).model_dump() for hit in finding.result()]})
-        given = await answering
+        given = (await answering).answer
         for piece in split_pieces(given):
             citations = [citation.model_dump(mode="json") for citation in piece.citations]
             yield format_event("delta", {"text": piece.text, "citations": citations})

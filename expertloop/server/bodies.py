@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from expertloop.server.services import Services
 from tasks.access_models import Verdict
+from tasks.answering.once import MAX_KEY_CHARACTERS
 from tasks.models import SearchFilter
 
 
@@ -62,6 +63,16 @@ def _request_id(request: Request) -> str:
 
 ServicesOf = Annotated[Services, Depends(_services)]
 RequestId = Annotated[str, Depends(_request_id)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=MAX_KEY_CHARACTERS,
+        pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$",
+        description="the same request with the same key gets the same answer, for 24 hours",
+    ),
+]
 
 
 def note_question(request: Request, services: Services, question: str) -> None:

@@ -2,6 +2,7 @@
 
 no key, a wrong or a revoked one     401 unauthenticated
 AccessDenied                         403 access-denied
+KeyReused                            422 key-reused
 not there, or not for this caller    404 not-found, in the same words
 a body that is wrong, slow, too big  400 malformed · 422 invalid-request · 408 slow-body · 413 too-large
 more than a key may send             429 rate-limited, with Retry-After
@@ -21,7 +22,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
-from tasks.errors import AccessDenied, ProductError, RateLimited, TransientError
+from tasks.errors import AccessDenied, KeyReused, ProductError, RateLimited, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ def describe_error(error: ProductError, request_id: str) -> HTTPException:
         return refuse(503, "unavailable", error.message, error.advice or "try again later", headers)
     if isinstance(error, AccessDenied):
         return refuse(403, "access-denied", error.message, error.advice)
+    if isinstance(error, KeyReused):
+        return refuse(422, "key-reused", error.message, error.advice)
     logger.error("request failed request_id=%s error=%s advice=%s", request_id, error.message, error.advice)
     return _failed(request_id)
 

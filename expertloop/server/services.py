@@ -19,6 +19,7 @@ from expertloop.server.rate import RateLimit
 from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, SearchJob, SearchWork
 from tasks.access_models import ReadableDocument
 from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, QuestionStore, ServedLog, TokenReader
+from tasks.answering.once import KeptAnswers
 from tasks.cases.collect import Collector
 from tasks.cases_ports import CaseStore
 from tasks.deployment_ports import FlowServer
@@ -52,6 +53,7 @@ class Collaborators(NamedTuple):
     pages: PageRenderer
     log: ServedLog
     questions: QuestionStore
+    kept_answers: KeptAnswers
     flow_server: FlowServer | None
     prepare: Callable[[], None]
     find_faults: Callable[[], Sequence[str]]
@@ -80,6 +82,7 @@ def collect(app: Application) -> Collaborators:
         pages=app.pages,
         log=app.served,
         questions=app.answers,
+        kept_answers=app.kept_answers,
         flow_server=app.flow_server,
         prepare=app.prepare_serving,
         find_faults=app.find_faults,
@@ -105,6 +108,8 @@ class Services:
         self.metrics = Metrics(self.made_of.read_backlog)
         self.threads = CapacityLimiter(DATABASE_THREADS)
         self.renderers = CapacityLimiter(RENDER_THREADS)
+        # A thread each, which waits for its answer: as many as may wait for one.
+        self.keyed = CapacityLimiter(settings.queue_questions)
         self.rate = RateLimit(settings.rate_per_minute)
         work = AnswerWork(
             self.made_of.answer_questions,
@@ -156,7 +161,8 @@ class Services:
             before = datetime.now(UTC) - timedelta(days=self.made_of.settings.audit_days)
             try:
                 forgotten = await to_thread.run_sync(self.made_of.log.prune, before, limiter=self.threads)
-                logger.info("audit pruned entries=%s", forgotten)
+                asked = await to_thread.run_sync(self.made_of.questions.prune, before, limiter=self.threads)
+                logger.info("audit pruned entries=%s questions=%s", forgotten, asked)
             except TransientError as error:
                 logger.warning("audit not pruned today error=%s", error.message)
             await asyncio.sleep(DAY_SECONDS)

@@ -203,6 +203,11 @@ def _documents(hits: Sequence[Hit]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(hit.passage.document_id for hit in hits))
 
 
+def note_replay(job: AnswerJob, answer: Answer) -> AuditEntry:
+    """For the audit: an answer that was given before is shown again."""
+    return _audit(job, answer, [citation.document_id for citation in answer.citations], datetime.now(UTC))
+
+
 def _audit(job: AnswerJob | SearchJob, answer: Answer | None, document_ids: Sequence[str], at: datetime) -> AuditEntry:
     return AuditEntry(
         request_id=job.request_id,

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.answering.confidence import read_shipped
+from tasks.answering.once import KeptAnswers
 from tasks.answering.trust import TrustedFirst
 from tasks.errors import ProductError
 from tasks.evaluation_ports import Plotter
@@ -42,6 +43,16 @@ class Answering(Models):
     def answers(self) -> DatabaseAnswers:
         """Questions and answers by id."""
         return DatabaseAnswers(self.database)
+
+    @cached_property
+    def kept_answers(self) -> KeptAnswers:
+        """Answers that are given again to who asks with the same key."""
+        return KeptAnswers(
+            self.answers,
+            reader=self.passages,
+            hold=self.leases.hold,
+            patience_seconds=self.settings.queue_timeout_seconds,
+        )
 
     @cached_property
     def gaps(self) -> DatabaseGaps:

@@ -245,7 +245,9 @@ questions = sa.Table(
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("text", StoredText, nullable=False),
     sa.Column("principals", sa.JSON, nullable=False),
+    sa.Column("terms", sa.JSON(none_as_null=True)),  # how it is asked besides its words; null: as by default
     sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Index("ix_questions_asked_at", "asked_at"),
 )
 
 answers = sa.Table(

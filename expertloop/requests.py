@@ -1,0 +1,115 @@
+"""What both clients send, and how they read what comes back.
+
+no key, a wrong one, 403          AccessDenied
+404, 400, 413, 422 and the like   ConfigurationError: the request is wrong, sending it again changes nothing
+422 with the code "key-reused"    KeyReused, which is one, too
+429                               RateLimited, with `retry_after_seconds`
+503, no connection, silence       BackendUnavailable
+500                               TerminalError, whose advice holds the request id
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from tasks.access_models import Verdict
+from tasks.answering.once import check_key
+from tasks.errors import (
+    AccessDenied,
+    BackendUnavailable,
+    ConfigurationError,
+    KeyReused,
+    ProductError,
+    RateLimited,
+    TerminalError,
+)
+from tasks.models import SearchFilter
+
+Result = TypeVar("Result", bound=BaseModel)
+
+
+class Requests:
+    """To one server with one key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        if not url.lower().startswith(("http://", "https://")):
+            raise ConfigurationError(f"{url!r} is no http address", advice="write it like http://127.0.0.1:8000")
+        if not key.isascii() or not key.strip():
+            raise ConfigurationError("the key is empty or no key", advice="make one: expertloop keys add")
+        self.options: dict[str, Any] = {"base_url": url, "headers": {"Authorization": f"Bearer {key.strip()}"}}
+
+    @staticmethod
+    def ask(question: str, narrow: SearchFilter | None) -> dict[str, Any]:
+        """The body of a question."""
+        return {"question": question} | _filter(narrow)
+
+    @staticmethod
+    def headers(key: str | None) -> dict[str, str]:
+        """What makes a request idempotent, when it has a key."""
+        return {} if key is None else {"Idempotency-Key": check_key(key)}
+
+    @staticmethod
+    def search(question: str, k: int, narrow: SearchFilter | None) -> dict[str, Any]:
+        """The body of a search."""
+        return {"question": question, "k": k} | _filter(narrow)
+
+    @staticmethod
+    def feedback(answer_id: str, verdict: Verdict | str, text: str | None) -> dict[str, Any]:
+        """The body of a verdict."""
+        return {"answer_id": answer_id, "verdict": Verdict(verdict).value, "text": text}
+
+    @staticmethod
+    def read(response: httpx.Response, kind: type[Result]) -> Result:
+        """What the server says, or the error that its refusal stands for."""
+        if response.is_success:
+            try:
+                # A newer server may say more than this client knows.
+                return kind.model_validate_json(response.content, extra="ignore")
+            except ValidationError as error:
+                raise ConfigurationError(
+                    f"{response.request.url} answers, but is no expertloop", advice="check the url"
+                ) from error
+        raise _map_refusal(response)
+
+    @staticmethod
+    def fail(error: httpx.RequestError) -> ProductError:
+        """The error of a server that says nothing."""
+        return BackendUnavailable(
+            f"the server does not answer: {type(error).__name__}", advice="see that `expertloop serve` runs there"
+        )
+
+
+def _filter(narrow: SearchFilter | None) -> dict[str, Any]:
+    return {"filter": narrow.model_dump(mode="json")} if narrow else {}
+
+
+def _map_refusal(response: httpx.Response) -> ProductError:
+    code, message, advice = _read_problem(response)
+    status = response.status_code
+    if status in (401, 403):
+        return AccessDenied(message, advice=advice)
+    if status == 429:
+        return RateLimited(message, advice=advice, retry_after_seconds=_seconds(response))
+    if status in (408, 502, 503, 504):
+        return BackendUnavailable(message, advice=advice, retry_after_seconds=_seconds(response))
+    if status >= 500:
+        return TerminalError(message, advice=advice, request_id=response.headers.get("X-Request-ID"))
+    kind = KeyReused if code == "key-reused" else ConfigurationError
+    return kind(message, advice=advice)
+
+
+def _read_problem(response: httpx.Response) -> tuple[str, str, str]:
+    """What a server of ours says of a refusal; something between us and it says it otherwise."""
+    try:
+        problem = response.json()["error"]
+        return str(problem["code"]), str(problem["message"]), str(problem["advice"])
+    except (ValueError, KeyError, TypeError):
+        return "", f"{response.request.url} answers {response.status_code}", "check the url and what stands before it"
+
+
+def _seconds(response: httpx.Response) -> float:
+    said = response.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() else 0.0

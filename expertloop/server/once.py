@@ -1,0 +1,33 @@
+"""Answers by key: the same request sent twice is answered once."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from anyio import to_thread
+
+from expertloop.server.services import Services
+from expertloop.server.work import AnswerJob, note_replay
+from tasks.answering.once import Given
+from tasks.models import Answer
+
+
+async def give_answer(services: Services, job: AnswerJob, key: str | None) -> Given:
+    """The job's answer; with a key, the one that was given before when there is one.
+
+    An asker that goes away leaves a keyed question to be answered: it will come back with the key.
+    """
+    if key is None:
+        return Given(await services.answers.run(job), replayed=False)
+    loop = asyncio.get_running_loop()
+
+    def answer() -> Answer:
+        return asyncio.run_coroutine_threadsafe(services.answers.run(job), loop).result()
+
+    once = partial(services.made_of.kept_answers.answer_once, job.question, key, answer)
+    given = await to_thread.run_sync(once, limiter=services.keyed, abandon_on_cancel=True)
+    if given.replayed:
+        entry = note_replay(job, given.answer)
+        await to_thread.run_sync(services.made_of.log.record, [entry], limiter=services.threads)
+    return given
