@@ -16,6 +16,7 @@ from tasks.documents.tasks import (
     compare_listing,
     finish_run,
     hold_source,
+    leave_out_made_up,
     list_changed,
     list_requests,
     list_source,
@@ -88,9 +89,9 @@ def ingest(sources: list[str] | None = None, confirm_prune: bool = False) -> lis
         confirm_prune: A person says that many vanished documents are gone.
 
     Returns:
-        One ledger a source.
+        One ledger a source; of nights that the machine slept through only the first run has any.
     """
-    return ingest_requests(list_requests(sources, confirm_prune=confirm_prune))
+    return ingest_requests(leave_out_made_up(list_requests(sources, confirm_prune=confirm_prune)))
 
 
 @flow(name="ingest-changed", persist_result=False)

@@ -6,9 +6,11 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from prefect import task
+from prefect.runtime import flow_run
 
 from tasks.documents.manifest import prune_is_suspicious
 from tasks.documents.read import ChunkPlan, DocumentReader
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 LISTING_PAGE = 1000
 READINGS_PAGE = 64
+SCHEDULED = "auto-scheduled"
+"""Prefect's own tag of runs that a schedule made."""
 
 
 @contextmanager
@@ -144,6 +148,26 @@ def list_requests(sources: Sequence[str] | None, *, confirm_prune: bool) -> list
         )
     wanted = [request for request in configured if not sources or request.source in sources]
     return [request.model_copy(update={"confirm_prune": confirm_prune}) for request in wanted]
+
+
+def leave_out_made_up(requests: Sequence[IngestRequest]) -> list[IngestRequest]:
+    """Without the sources that were read to the end since the schedule wanted this run.
+
+    A machine that slept over seven nights finds several of them late: the first makes up for all. A run that a person
+    asked for is never left out.
+    """
+    due = _find_due_time()
+    runs = application().runs
+    wanted = [one for one in requests if due is None or not runs.was_read_since(one.tenant, one.label, due)]
+    if len(wanted) < len(requests):
+        logger.info("sources read since left_out=%s due=%s", len(requests) - len(wanted), due)
+    return wanted
+
+
+def _find_due_time() -> datetime | None:
+    """When the schedule wanted the run in which this is called; None: no schedule made it."""
+    due: datetime | None = flow_run.scheduled_start_time if SCHEDULED in flow_run.tags else None
+    return due
 
 
 def list_changed(source: str, document: str) -> list[IngestRequest]:

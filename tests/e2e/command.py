@@ -144,30 +144,39 @@ def wait_until(
 
 
 @contextlib.contextmanager
-def prefect_server(folder: Path) -> Iterator[str]:
-    """A real Prefect server with a home of its own; yields its API URL and ends it."""
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    environment = CommandLine(folder).environment() | {"PREFECT_HOME": str(folder / "prefect")}
-    log = folder / "prefect-server.log"
+def running(shell: CommandLine, *command: str | Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Something that runs beside the test, in the shell's folder; asked to end at last."""
     with log.open("wb") as output:
-        server = subprocess.Popen(
-            [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"],
-            cwd=folder,
-            env=environment,
+        process = subprocess.Popen(
+            command,
+            cwd=shell.folder,
+            env=shell.environment(),
+            stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=die_with_us,
         )
     try:
+        yield process
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        kill_group(process)
+
+
+@contextlib.contextmanager
+def prefect_server(folder: Path) -> Iterator[str]:
+    """A real Prefect server with a home of its own; yields its API URL and ends it."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    shell = CommandLine(folder).set(PREFECT_HOME=str(folder / "prefect"))
+    log = folder / "prefect-server.log"
+    command = (BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui")
+    with running(shell, *command, log=log):
         wait_until(lambda: answers(f"{url}/health"), what=f"Prefect server, see {log}", pause_seconds=0.2)
         yield url
-    finally:
-        server.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(timeout=30)
-        kill_group(server)
 
 
 def answers(url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tasks.documents.tasks import (
     publish_documents,
     read_documents,
 )
+from tasks.errors import BackendUnavailable
 from tasks.models import EVERYONE, EmbedderSpec, IngestRequest, Passage, Question
 from tasks.retrieval.tasks import flip_collection, index_documents, sweep_index, update_readers
 from tasks.settings import Settings
@@ -137,6 +139,19 @@ def test_a_whole_life_of_documents_ends_in_the_same_state(world_on_both: World) 
     assert "memory://d.txt" not in {passage.uri for passage in everyone.values()}
     third = world.ingest()
     assert (third.unchanged, third.outdated, third.embedded) == (5, 1, 0)
+
+
+def test_a_run_makes_up_for_what_was_due_before_it_began_unless_it_failed(world_on_both: World) -> None:
+    world, name = world_on_both, world_on_both.source.name
+    world.source.files["a.txt"] = b"# A\nOne pump."
+    due = datetime.now(UTC)
+    with pytest.raises(BackendUnavailable), hold_source(IngestRequest(source=name)):
+        raise BackendUnavailable("the index is down")
+    assert not world.runs.was_read_since("default", name, due)
+    world.ingest()
+    assert world.runs.was_read_since("default", name, due)
+    assert not world.runs.was_read_since("default", "another", due)
+    assert not world.runs.was_read_since("default", name, datetime.now(UTC))
 
 
 @on_postgresql_alone

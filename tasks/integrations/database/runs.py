@@ -86,6 +86,17 @@ class DatabaseRunLog:
                 .values(status="failed", error=error, finished_at=datetime.now(UTC))
             )
 
+    def was_read_since(self, tenant: str, source: str, moment: datetime) -> bool:
+        """Whether a run that began then or later read the source to its end."""
+        query = sa.select(runs.c.run_id).where(
+            runs.c.tenant == tenant,
+            runs.c.source == source,
+            runs.c.status.in_(("done", "prune-blocked")),
+            runs.c.started_at >= moment,
+        )
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def count_progress(self, tenant: str, source: str) -> tuple[int, int]:
         """(decided, listed) documents of the running run; zeros when none runs."""
         query = (
