@@ -24,7 +24,6 @@ COMMAND = Path(sys.executable).with_name("expertloop")
 QUESTIONS = (
     ("What suction lift does a primed D120 manage?", ()),
     ("Wie viel Öl gehört ins Getriebe einer D240?", ()),
-    ("What is the list price of a Taktor D480 in euros?", ()),
     ("What is the salary band of a service technician?", ()),
     ("What is the salary band of a service technician?", ("hr",)),
     ("Who won the football world cup in 1990?", ()),
@@ -48,6 +47,8 @@ def main() -> int:
         "EXPERTLOOP_SOURCES": str(DATA / "sources.yaml"),
         "EXPERTLOOP_GLOSSARY": str(DATA / "glossary.yaml"),
         "EXPERTLOOP_PROCESSES": str(DATA / "processes"),
+        # Shorter than by default: on two processor cores each token counts.
+        "EXPERTLOOP_ANSWER_TOKENS": "64",
     }
     load_database(HOME / "products.db")
     try:
