@@ -231,7 +231,7 @@ def _print_hits(hits: Sequence[Hit]) -> None:
 
 def _print_answer(answer: Answer) -> None:
     if answer.abstained:
-        console.print(f"[bold]I don't know.[/] {escape(answer.reason or '')}")
+        console.print(f"[bold]I don't know:[/] {escape(answer.reason or '')}")
         if answer.found:
             console.print("What was found, and is not sure enough to be an answer:")
     else:

@@ -11,6 +11,7 @@ from tasks.cases.handle import CaseHandler, CasePorts
 from tasks.cases.process import PROCESS_NAME, Process, load_process
 from tasks.cases_ports import CaseSource, Deliverer, FieldReader
 from tasks.errors import ConfigurationError
+from tasks.integrations.causal_models import DEFAULT_MODEL
 from tasks.integrations.database.cases import DatabaseCases, DatabaseOutbox
 from tasks.wiring.curation import Curation
 
@@ -67,12 +68,17 @@ class Cases(Curation):
 
     @cached_property
     def field_reader(self) -> FieldReader | None:
-        """A model behind an endpoint that keeps to a JSON schema; packaged models are too small to fill forms."""
-        if self.settings.generator != "openai":
+        """The model that answers, kept to a JSON schema; with the packaged one, which is slow and small, patterns alone."""
+        name = self.settings.generator
+        if name in ("none", DEFAULT_MODEL):
             return None
-        from tasks.integrations.openai_fields import OpenAIFieldReader
+        if name == "openai":
+            from tasks.integrations.openai_fields import OpenAIFieldReader
 
-        return OpenAIFieldReader(self.settings)
+            return OpenAIFieldReader(self.settings)
+        from tasks.integrations.local_fields import LocalFieldReader
+
+        return LocalFieldReader(self.local_model(name))
 
     @cached_property
     def deliverer(self) -> Deliverer:
