@@ -1,4 +1,4 @@
-"""The `FieldReader` port over a model of this process: llguidance lets it write what the JSON schema allows, no more."""
+"""The `FieldReader` port over a model of this process: llguidance lets it write what the JSON schema allows."""
 
 from __future__ import annotations
 

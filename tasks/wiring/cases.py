@@ -68,7 +68,7 @@ class Cases(Curation):
 
     @cached_property
     def field_reader(self) -> FieldReader | None:
-        """The model that answers, kept to a JSON schema; with the packaged one, which is slow and small, patterns alone."""
+        """The model that answers, kept to a JSON schema; with the packaged one, which is slow, patterns alone."""
         name = self.settings.generator
         if name in ("none", DEFAULT_MODEL):
             return None
