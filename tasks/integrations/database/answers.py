@@ -19,8 +19,8 @@ from tasks.models import Answer, Question, derive_id
 KEYS_HOLD = timedelta(hours=24)
 """After that a key may stand for another request."""
 
-_TERMS = {"filter"}
-"""How a question is asked besides its words and its asker."""
+_TERMS = {"filter", "token_budget"}
+"""How a question is asked besides its words and its asker; how long it may take is no part of it."""
 
 
 class DatabaseAnswers:
