@@ -5,6 +5,7 @@ A question that came with a key has its id from the key: asked again with it, it
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -103,8 +104,9 @@ class DatabaseAnswers:
 
 def _question_row(question: Question, key: str | None) -> dict[str, Any]:
     principals = sorted(question.principals)
-    named = (question.text,) if key is None else ("key", key)
     terms = question.model_dump(mode="json", include=_TERMS, exclude_defaults=True)
+    asked = (question.text, json.dumps(terms, sort_keys=True)) if terms else (question.text,)
+    named = asked if key is None else ("key", key)
     return {
         "question_id": derive_id("question", question.tenant, "\x1f".join(principals), *named),
         "tenant": question.tenant,
