@@ -57,6 +57,8 @@ class Client:
         *,
         filter: SearchFilter | None = None,  # noqa: A002 (the field's name)
         key: str | None = None,
+        within_seconds: float | None = None,
+        token_budget: int | None = None,
     ) -> Answer:
         """A cited answer, or a reason for silence; its `id` is what feedback names.
 
@@ -64,11 +66,15 @@ class Client:
             question: In any language.
             filter: What the search is narrowed to.
             key: The same request with the same key gets the same answer, for 24 hours.
+            within_seconds: Time for the answer.
+            token_budget: Most tokens of prompt and answer together; what does not fit is quoted.
 
         Raises:
+            DeadlineExceeded: The time is over.
             AccessDenied, RateLimited, BackendUnavailable, ConfigurationError: See above.
         """
-        return self._post("answers", self._requests.ask(question, filter), Answer, key)
+        body = self._requests.ask(question, filter, within_seconds=within_seconds, token_budget=token_budget)
+        return self._post("answers", body, Answer, key)
 
     def submit(
         self,
@@ -76,9 +82,11 @@ class Client:
         *,
         filter: SearchFilter | None = None,  # noqa: A002
         key: str | None = None,
+        token_budget: int | None = None,
     ) -> str:
         """Store a question under the key's principal; its id is what the flow `answer` takes."""
-        return self._post("questions", self._requests.ask(question, filter), _Submitted, key).question_id
+        body = self._requests.ask(question, filter, token_budget=token_budget)
+        return self._post("questions", body, _Submitted, key).question_id
 
     def fetch(self, question_id: str) -> Answer:
         """The answer to a stored question.
@@ -142,9 +150,12 @@ class AsyncClient:
         *,
         filter: SearchFilter | None = None,  # noqa: A002
         key: str | None = None,
+        within_seconds: float | None = None,
+        token_budget: int | None = None,
     ) -> Answer:
         """A cited answer, or a reason for silence; its `id` is what feedback names."""
-        return await self._post("answers", self._requests.ask(question, filter), Answer, key)
+        body = self._requests.ask(question, filter, within_seconds=within_seconds, token_budget=token_budget)
+        return await self._post("answers", body, Answer, key)
 
     async def submit(
         self,
@@ -152,9 +163,11 @@ class AsyncClient:
         *,
         filter: SearchFilter | None = None,  # noqa: A002
         key: str | None = None,
+        token_budget: int | None = None,
     ) -> str:
         """Store a question under the key's principal; its id is what the flow `answer` takes."""
-        return (await self._post("questions", self._requests.ask(question, filter), _Submitted, key)).question_id
+        body = self._requests.ask(question, filter, token_budget=token_budget)
+        return (await self._post("questions", body, _Submitted, key)).question_id
 
     async def fetch(self, question_id: str) -> Answer:
         """The answer to a stored question."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from tasks.errors import DeadlineExceeded
 from tasks.models import EVERYONE, Answer, Question, SearchFilter
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -16,6 +18,8 @@ def answer_question(
     principals: Iterable[str] = (),
     filter: SearchFilter | None = None,  # noqa: A002 (the field's name)
     key: str | None = None,
+    within_seconds: float | None = None,
+    token_budget: int | None = None,
     settings: Settings | None = None,
 ) -> Answer:
     """A cited answer, or a reason for silence, made in this process.
@@ -25,9 +29,12 @@ def answer_question(
         principals: The user and groups that ask; everyone is among them.
         filter: What the search is narrowed to.
         key: The same request with the same key gets the same answer, for 24 hours.
+        within_seconds: Time for the answer, the loading of models included; what is at work then ends by itself.
+        token_budget: Most tokens of prompt and answer together; what does not fit is quoted.
         settings: Those of the environment when none are given; models are loaded once a process and settings.
 
     Raises:
+        DeadlineExceeded: The time is over.
         TransientError: The database, the index or the generator does not answer.
         ConfigurationError: A setting is wrong.
         KeyReused: The key stands for another question of these principals.
@@ -41,10 +48,26 @@ def answer_question(
         principals=frozenset({EVERYONE, *principals}),
         tenant=app.settings.tenant,
         filter=filter or SearchFilter(),
+        token_budget=token_budget,
+        within_seconds=within_seconds,
     )
-    if key is None:
-        return _answer(app, asked)
-    return app.kept_answers.answer_once(asked, key, partial(_answer, app, asked)).answer
+    answer = partial(_answer if key is None else partial(_answer_once, key), app, asked)
+    return answer() if within_seconds is None else _wait(answer, within_seconds)
+
+
+def _wait(answer: Callable[[], Answer], seconds: float) -> Answer:
+    """The answer, made by another thread: no library can be interrupted, but the asker can go on."""
+    pool = ThreadPoolExecutor(max_workers=1)
+    try:
+        return pool.submit(answer).result(timeout=seconds)
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"there is no answer within {seconds:g} s", advice="give it more time") from error
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _answer_once(key: str, app: Application, question: Question) -> Answer:
+    return app.kept_answers.answer_once(question, key, partial(_answer, app, question)).answer
 
 
 def _answer(app: Application, question: Question) -> Answer:

@@ -4,6 +4,7 @@ no key, a wrong one, 403          AccessDenied
 404, 400, 413, 422 and the like   ConfigurationError: the request is wrong, sending it again changes nothing
 422 with the code "key-reused"    KeyReused, which is one, too
 429                               RateLimited, with `retry_after_seconds`
+504 with the code "deadline-exceeded" DeadlineExceeded
 503, no connection, silence       BackendUnavailable
 500                               TerminalError, whose advice holds the request id
 """
@@ -21,6 +22,7 @@ from tasks.errors import (
     AccessDenied,
     BackendUnavailable,
     ConfigurationError,
+    DeadlineExceeded,
     KeyReused,
     ProductError,
     RateLimited,
@@ -42,9 +44,9 @@ class Requests:
         self.options: dict[str, Any] = {"base_url": url, "headers": {"Authorization": f"Bearer {key.strip()}"}}
 
     @staticmethod
-    def ask(question: str, narrow: SearchFilter | None) -> dict[str, Any]:
+    def ask(question: str, narrow: SearchFilter | None, **limits: float | None) -> dict[str, Any]:
         """The body of a question."""
-        return {"question": question} | _filter(narrow)
+        return {"question": question} | _filter(narrow) | {k: v for k, v in limits.items() if v is not None}
 
     @staticmethod
     def headers(key: str | None) -> dict[str, str]:
@@ -93,6 +95,8 @@ def _map_refusal(response: httpx.Response) -> ProductError:
         return AccessDenied(message, advice=advice)
     if status == 429:
         return RateLimited(message, advice=advice, retry_after_seconds=_seconds(response))
+    if code == "deadline-exceeded":
+        return DeadlineExceeded(message, advice=advice)
     if status in (408, 502, 503, 504):
         return BackendUnavailable(message, advice=advice, retry_after_seconds=_seconds(response))
     if status >= 500:

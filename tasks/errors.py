@@ -4,7 +4,8 @@
     ├── TransientError            may go away by itself: retried by Prefect, by nothing else
     │   ├── BackendUnavailable    a database, index, model server or source does not answer
     │   ├── RateLimited           it answers "later" (`retry_after_seconds`)
-    │   └── DeviceBusy            another run holds the device or the source
+    │   ├── DeviceBusy            another run holds the device or the source
+    │   └── DeadlineExceeded      the time that the asker gave is over
     └── TerminalError             trying again changes nothing
         ├── ConfigurationError    a setting, file or command is wrong
         │   └── KeyReused         a key that stands for one request came with another
@@ -68,6 +69,10 @@ class RateLimited(TransientError):
 
 class DeviceBusy(TransientError):
     """Another run holds what this one needs."""
+
+
+class DeadlineExceeded(TransientError):
+    """The time that the asker gave is over before the answer is there."""
 
 
 class TerminalError(ProductError):

@@ -326,6 +326,12 @@ class Question(Noun):
     tenant: str = "default"
     id: str | None = None
     filter: SearchFilter = SearchFilter()
+    token_budget: int | None = Field(
+        default=None, ge=1, description="most tokens of prompt and answer together; what does not fit is quoted"
+    )
+    within_seconds: float | None = Field(
+        default=None, gt=0, description="time for the answer from the moment it is asked for; writing ends before that"
+    )
 
 
 class Message(Noun):

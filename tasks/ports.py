@@ -273,8 +273,15 @@ class Generator(Protocol):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text in the generator's own tokens."""
 
-    def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
+    def generate(
+        self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, within_seconds: Sequence[float | None] = ()
+    ) -> list[Generation]:
         """One generation a prompt, greedy.
+
+        Args:
+            prompts: Chat messages.
+            max_tokens: Longest generation.
+            within_seconds: Time for each prompt, where it has a limit; the text is cut then, at worst to nothing.
 
         Raises:
             BackendUnavailable, RateLimited: An endpoint does not answer or asks for patience.

@@ -22,6 +22,8 @@ from tasks.models import Answer
 
 Way = Literal["server", "flow", "here"]
 
+LIMIT_SECONDS = 300
+TOKEN_BUDGET = 1000
 SURE_ENOUGH = 0.6
 """Below this a person answers."""
 
@@ -57,19 +59,19 @@ def open_client(url: str) -> Client:
 def ask_server(inquiry: Inquiry, url: str) -> Answer:
     """Over HTTP."""
     with open_client(url) as client:
-        return client.answer(inquiry.question, key=inquiry.key)
+        return client.answer(inquiry.question, key=inquiry.key, within_seconds=LIMIT_SECONDS, token_budget=TOKEN_BUDGET)
 
 
 @task(retries=2, retry_delay_seconds=5)
 def ask_flow(inquiry: Inquiry, url: str) -> Answer:
     """By the deployment `answer/answer`; only the question's id passes through Prefect."""
     with open_client(url) as client:
-        question_id = client.submit(inquiry.question, key=inquiry.key)
+        question_id = client.submit(inquiry.question, key=inquiry.key, token_budget=TOKEN_BUDGET)
         run = run_deployment(
             "answer/answer",
             parameters={"question_id": question_id},
             idempotency_key=question_id,  # Prefect's own: the same question is one run
-            timeout=300,
+            timeout=LIMIT_SECONDS,
             poll_interval=1,
         )
         if not (isinstance(run, FlowRun) and run.state and run.state.is_completed()):
@@ -80,7 +82,13 @@ def ask_flow(inquiry: Inquiry, url: str) -> Answer:
 @task(retries=2, retry_delay_seconds=5)
 def ask_here(inquiry: Inquiry) -> Answer:
     """In this process, without the server: as the principal that the server's key stands for."""
-    return answer_question(inquiry.question, principals=["order-desk"], key=inquiry.key)
+    return answer_question(
+        inquiry.question,
+        principals=["order-desk"],
+        key=inquiry.key,
+        within_seconds=LIMIT_SECONDS,
+        token_budget=TOKEN_BUDGET,
+    )
 
 
 @flow

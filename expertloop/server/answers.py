@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from expertloop.results import SearchResult, describe_hit
 from expertloop.server.access import CallerOf
-from expertloop.server.bodies import AnswerBody, IdempotencyKey, RequestId, SearchBody, ServicesOf, note_question
+from expertloop.server.bodies import IdempotencyKey, RequestId, SearchBody, ServicesOf, TimedBody, note_question
 from expertloop.server.events import format_event, split_pieces
 from expertloop.server.once import give_answer
 from expertloop.server.problems import describe_error
@@ -42,7 +43,7 @@ data: {"question": "…", "text": "…", "citations": []}
     responses={200: {"content": {EVENT_STREAM: {"example": _STREAM_EXAMPLE}}}},
 )
 async def answer(
-    body: AnswerBody,
+    body: TimedBody,
     request: Request,
     caller: CallerOf,
     services: ServicesOf,
@@ -55,11 +56,14 @@ async def answer(
     with its citations once they are verified, `answer` with the whole, or `error`.
 
     With an `Idempotency-Key` the same request is answered once: sent again it gets the same answer, as long as you may
-    read what it quotes, with the header `Idempotent-Replayed: true`.
+    read what it quotes, with the header `Idempotent-Replayed: true`. After `within_seconds` there is 504; a model that
+    has not finished its text a little before is cut, and documents are quoted where nothing of it can be used.
     """
     note_question(request, services, body.question)
-    question = ask_as(caller, request_id, body.question).model_copy(update={"filter": body.filter})
-    job = AnswerJob(question, caller, request_id)
+    asked = body.model_dump(include={"token_budget", "within_seconds"}) | {"filter": body.filter}
+    question = ask_as(caller, request_id, body.question).model_copy(update=asked)
+    deadline = None if body.within_seconds is None else time.monotonic() + body.within_seconds
+    job = AnswerJob(question, caller, request_id, deadline=deadline)
     if EVENT_STREAM in request.headers.get("accept", ""):
         return StreamingResponse(_stream(services, job, key), media_type=EVENT_STREAM)
     given = await give_answer(services, job, key)

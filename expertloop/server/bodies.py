@@ -27,11 +27,31 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+TokenBudget = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        le=1_000_000,
+        description="most tokens of prompt and answer together; what does not fit is quoted",
+        examples=[800],
+    ),
+]
+
+
 class AnswerBody(Body):
     """A question."""
 
     question: CleanText = Field(examples=["How long is the notice period?"])
     filter: SearchFilter = Field(default=SearchFilter(), examples=[{"languages": ["en"], "types": ["pdf", "docx"]}])
+    token_budget: TokenBudget = None
+
+
+class TimedBody(AnswerBody):
+    """A question whose answer is waited for."""
+
+    within_seconds: float | None = Field(
+        default=None, gt=0, le=3600, description="after that there is 504 instead of an answer", examples=[20]
+    )
 
 
 class SearchBody(Body):

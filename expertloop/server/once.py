@@ -10,6 +10,7 @@ from anyio import to_thread
 from expertloop.server.services import Services
 from expertloop.server.work import AnswerJob, note_replay
 from tasks.answering.once import Given
+from tasks.errors import DeadlineExceeded
 from tasks.models import Answer
 
 
@@ -17,7 +18,21 @@ async def give_answer(services: Services, job: AnswerJob, key: str | None) -> Gi
     """The job's answer; with a key, the one that was given before when there is one.
 
     An asker that goes away leaves a keyed question to be answered: it will come back with the key.
+
+    Raises:
+        DeadlineExceeded: The asker's time is over; what waits is not begun any more.
     """
+    seconds = job.question.within_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            return await _give(services, job, key)
+    except TimeoutError as error:
+        raise DeadlineExceeded(
+            f"there is no answer within {seconds:g} s", advice="give it more time, or ask when less waits"
+        ) from error
+
+
+async def _give(services: Services, job: AnswerJob, key: str | None) -> Given:
     if key is None:
         return Given(await services.answers.run(job), replayed=False)
     loop = asyncio.get_running_loop()

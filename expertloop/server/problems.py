@@ -6,6 +6,7 @@ KeyReused                            422 key-reused
 not there, or not for this caller    404 not-found, in the same words
 a body that is wrong, slow, too big  400 malformed · 422 invalid-request · 408 slow-body · 413 too-large
 more than a key may send             429 rate-limited, with Retry-After
+DeadlineExceeded                     504 deadline-exceeded
 TransientError, a full queue         503 unavailable, with the reason and Retry-After
 TerminalError, a bug                 500 failed: what happened is in the log under the request id, not here
 """
@@ -22,7 +23,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response
 
-from tasks.errors import AccessDenied, KeyReused, ProductError, RateLimited, TransientError
+from tasks.errors import AccessDenied, DeadlineExceeded, KeyReused, ProductError, RateLimited, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ def refuse_unknown(what: str) -> HTTPException:
 
 def describe_error(error: ProductError, request_id: str) -> HTTPException:
     """Our errors as statuses."""
+    if isinstance(error, DeadlineExceeded):
+        return refuse(504, "deadline-exceeded", error.message, error.advice)
     if isinstance(error, TransientError):
         wait = error.retry_after_seconds if isinstance(error, RateLimited) else 0
         headers = {"Retry-After": str(math.ceil(wait) or RETRY_AFTER_SECONDS)}

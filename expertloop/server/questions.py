@@ -13,18 +13,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from expertloop.server.access import CallerOf
-from expertloop.server.bodies import Body, CleanText, IdempotencyKey, ServicesOf
+from expertloop.server.bodies import AnswerBody, IdempotencyKey, ServicesOf
 from expertloop.server.problems import refuse_unknown
-from tasks.models import Answer, Question, SearchFilter
+from tasks.models import Answer, Question
 
 router = APIRouter(prefix="/v1", tags=["asking"])
-
-
-class QuestionBody(Body):
-    """A question that is answered later."""
-
-    question: CleanText
-    filter: SearchFilter = SearchFilter()
 
 
 class StoredQuestion(BaseModel):
@@ -35,10 +28,16 @@ class StoredQuestion(BaseModel):
 
 @router.post("/questions", summary="Store a question for the flow `answer`", status_code=201)
 async def submit(
-    body: QuestionBody, caller: CallerOf, services: ServicesOf, key: IdempotencyKey = None
+    body: AnswerBody, caller: CallerOf, services: ServicesOf, key: IdempotencyKey = None
 ) -> StoredQuestion:
     """The same question of the same caller has one id, with an `Idempotency-Key` one for each key."""
-    question = Question(text=body.question, principals=caller.principals, tenant=caller.tenant, filter=body.filter)
+    question = Question(
+        text=body.question,
+        principals=caller.principals,
+        tenant=caller.tenant,
+        filter=body.filter,
+        token_budget=body.token_budget,
+    )
     store = partial(services.made_of.questions.write_question, question, key=key)
     return StoredQuestion(question_id=await to_thread.run_sync(store, limiter=services.threads))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from expertloop.server.metrics import Metrics
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.access_ports import AuditLog
-from tasks.errors import ProductError, RateLimited, TerminalError, TransientError
+from tasks.errors import DeadlineExceeded, ProductError, RateLimited, TerminalError, TransientError
 from tasks.models import Answer, Hit, Question, derive_id, hash_text
 from tasks.ports import Searcher
 from tasks.telemetry_ports import Fact, Telemetry
@@ -37,6 +37,8 @@ class AnswerJob(NamedTuple):
     caller: Caller
     request_id: str
     on_hits: Callable[[Sequence[Hit]], None] | None = None
+    deadline: float | None = None
+    """Of the work's clock; nobody reads an answer that is later."""
 
 
 class SearchJob(NamedTuple):
@@ -88,12 +90,19 @@ class AnswerWork:
         self._ask_again_at = float("-inf")
 
     def __call__(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
-        """One answer or error a job."""
+        """One answer or error a job; those whose time is over cost nothing."""
         with self._telemetry.span("answers", {"questions": len(jobs)}) as span:
-            outcomes = self._answer_jobs(jobs)
+            outcomes = self._answer_in_time(jobs)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 span.add_event("answer", _tell(job, outcome))
             return outcomes
+
+    def _answer_in_time(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
+        now = self._clock()
+        begun = [_keep_time(job, now) for job in jobs if job.deadline is None or job.deadline > now]
+        answered = iter(self._answer_jobs(begun) if begun else [])
+        late = DeadlineExceeded("the time was over before the answer was begun", advice="give it more time")
+        return [late if job.deadline is not None and job.deadline <= now else next(answered) for job in jobs]
 
     def _answer_jobs(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
         searcher = _ReportingSearcher(self._searcher, jobs)
@@ -137,6 +146,13 @@ class AnswerWork:
         return [
             answer.model_copy(update={"versions": answer.versions | {"generator": "unavailable"}}) for answer in answers
         ]
+
+
+def _keep_time(job: AnswerJob, now: float) -> AnswerJob:
+    """The job with the time that waiting has left it."""
+    if job.deadline is None:
+        return job
+    return job._replace(question=job.question.model_copy(update={"within_seconds": job.deadline - now}))
 
 
 def _tell(job: AnswerJob, outcome: Answer | ProductError) -> dict[str, Fact]:

@@ -67,7 +67,8 @@ def answer_questions(
 ) -> list[Answer]:
     """One answer a question, in their order; searching and generating are done for all of them at once.
 
-    A question that asks several things is answered part by part.
+    A question that asks several things is answered part by part. One whose time ends, or whose budget is too small for
+    a passage, is answered by quotations; who calls gives up on what takes longer.
 
     Args:
         searcher: Finds passages that the asker may read.
@@ -81,9 +82,7 @@ def answer_questions(
         BackendUnavailable, RateLimited: A port's other side does not answer; no answer is made up instead.
         ConfigurationError: The generator cannot be loaded or refuses the request.
     """
-    parts = [
-        [question.model_copy(update={"text": text}) for text in split_question(question.text)] for question in questions
-    ]
+    parts = [_split(question) for question in questions]
     answered = iter(
         _answer_each(
             [part for asked in parts for part in asked],
@@ -96,6 +95,13 @@ def answer_questions(
         )
     )
     return [_merge(question, [next(answered) for _ in asked]) for question, asked in zip(questions, parts, strict=True)]
+
+
+def _split(question: Question) -> list[Question]:
+    """What a question asks, one by one; they share its budget."""
+    texts = split_question(question.text)
+    budget = question.token_budget and max(1, question.token_budget // len(texts))
+    return [question.model_copy(update={"text": text, "token_budget": budget}) for text in texts]
 
 
 def _merge(question: Question, answers: list[Answer]) -> Answer:
@@ -122,7 +128,8 @@ def _answer_each(
         draft_answer(question, hits, generator=generator, embedder=embedder, limits=limits)
         for question, hits in zip(questions, found, strict=True)
     ]
-    generations = generate_texts(drafts, generator, max_tokens=options.max_tokens)
+    spent = time.perf_counter() - started
+    generations = generate_texts(drafts, generator, max_tokens=options.max_tokens, spent_seconds=spent)
     generated = time.perf_counter()
     share = max(1, len(questions))
     versions = {"prompt": PROMPT_VERSION} | ({"generator": generator.identity} if generator else {})

@@ -71,16 +71,17 @@ def fit_context(
     *,
     language: str,
     budget: int,
-    max_tokens: int,
+    room: int,
 ) -> list[tuple[int, ContextPassage]]:
-    """The passages that fit the budget and the generator's context beside question and answer; at worst none.
+    """The passages that fit the budget, and the room beside question and chat template; at worst none.
 
     A first passage that is too long by itself is cut at the end of a sentence.
 
     Args:
         passages: Best first.
         budget: Most tokens of passages: on a processor the time of an answer is the time of reading them.
-        max_tokens: Kept free for the answer.
+        room: Most tokens of the whole prompt: what is left of the generator's context, or of the asker's budget, beside
+            the answer.
 
     Returns:
         Each with its place among `passages`, counted from 0.
@@ -88,7 +89,7 @@ def fit_context(
     shown = [ContextPassage.from_passage(passage) for passage in passages]
     empty = "\n".join(message.content for message in render_messages(question, [], language=language))
     overhead, *sizes = generator.count_tokens([empty, *(_measured(passage) for passage in shown)])
-    budget = min(budget, generator.context_tokens - max_tokens - overhead - _TEMPLATE_TOKENS)
+    budget = min(budget, room - overhead - _TEMPLATE_TOKENS)
     fitting: list[tuple[int, ContextPassage]] = []
     for place, (passage, size) in enumerate(zip(shown, sizes, strict=True)):
         if size > budget and not fitting:

@@ -10,9 +10,11 @@ from tasks.answering.extract import Ranked, are_relevant, rank_quotables
 from tasks.answering.words import Stems
 from tasks.instructions import gives_orders
 from tasks.language import UNDETERMINED, detect_language
-from tasks.models import Generation, Hit, Question
+from tasks.models import Generation, Hit, Message, Question
 from tasks.ports import Embedder, Generator, Searcher
 from tasks.prompting import ContextPassage, choose_language, render_messages
+
+_WRITING_SHARE = 0.8
 
 
 class Draft(NamedTuple):
@@ -72,22 +74,43 @@ def draft_answer(
             generator,
             language=language,
             budget=limits.context_tokens,
-            max_tokens=limits.max_tokens,
+            room=min(generator.context_tokens, question.token_budget or generator.context_tokens) - limits.max_tokens,
         )
     return Draft(question, usable, suspicious, language, stems, ranked, relevant, context)
 
 
 def generate_texts(
-    drafts: Sequence[Draft], generator: Generator | None, *, max_tokens: int
+    drafts: Sequence[Draft], generator: Generator | None, *, max_tokens: int, spent_seconds: float = 0.0
 ) -> Sequence[Generation | None]:
-    """A generation for each draft with a context, in one call."""
-    prompts = [
-        render_messages(draft.question.text, [shown for _, shown in draft.context], language=draft.language)
-        for draft in drafts
-        if draft.context
-    ]
-    generations = iter(generator.generate(prompts, max_tokens=max_tokens) if generator and prompts else [])
-    return [next(generations) if draft.context else None for draft in drafts]
+    """A generation for each draft with a context and with time left, in one call.
+
+    Args:
+        drafts: Some without a context.
+        generator: None: nothing is generated.
+        max_tokens: Longest generation.
+        spent_seconds: Of the time that the questions have.
+    """
+    left = [_share_time(draft.question, spent_seconds) for draft in drafts]
+    asked = [bool(draft.context) and (time is None or time > 0) for draft, time in zip(drafts, left, strict=True)]
+    if generator is None or not any(asked):
+        return [None] * len(drafts)
+    generations = iter(
+        generator.generate(
+            [_render(draft) for draft, wanted in zip(drafts, asked, strict=True) if wanted],
+            max_tokens=max_tokens,
+            within_seconds=[time for time, wanted in zip(left, asked, strict=True) if wanted],
+        )
+    )
+    return [next(generations) if wanted else None for wanted in asked]
+
+
+def _render(draft: Draft) -> Sequence[Message]:
+    return render_messages(draft.question.text, [shown for _, shown in draft.context], language=draft.language)
+
+
+def _share_time(question: Question, spent_seconds: float) -> float | None:
+    """What of the question's time the generator may take; the rest is for checking what it wrote, or for quoting."""
+    return None if question.within_seconds is None else (question.within_seconds - spent_seconds) * _WRITING_SHARE
 
 
 def _is_suspicious(hit: Hit) -> bool:

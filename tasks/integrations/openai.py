@@ -5,17 +5,21 @@ The server renders the chat template; whether it reads special tokens out of a d
 
 from __future__ import annotations
 
+import logging
 import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from tasks.errors import BackendUnavailable, ConfigurationError
+from tasks.errors import BackendUnavailable, ConfigurationError, DeadlineExceeded
 from tasks.integrations.openai_endpoint import OpenAIEndpoint
 from tasks.models import Generation, Message
 from tasks.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _BYTES_PER_TOKEN = 3
 """Fewer than tokenizers need on prose, so that a prompt is hardly ever longer than it was counted."""
@@ -97,8 +101,10 @@ class OpenAIGenerator:
         """An upper estimate for prose: the tokenizer is on the other side."""
         return [len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN + 1 for text in texts]
 
-    def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
-        """One completion a prompt, in their order.
+    def generate(
+        self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, within_seconds: Sequence[float | None] = ()
+    ) -> list[Generation]:
+        """One completion a prompt, in their order; an empty one where its time was over before it came.
 
         Raises:
             BackendUnavailable: Refused, too slow, its own failure (5xx), or no chat completion in the answer.
@@ -107,22 +113,37 @@ class OpenAIGenerator:
         """
         if not prompts:
             return []
+        now = time.monotonic()
+        deadlines = [limit and now + limit for limit in within_seconds or [None] * len(prompts)]
         with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
-            futures = [pool.submit(self._complete, prompt, max_tokens) for prompt in prompts]
+            futures = [
+                pool.submit(self._complete_in_time, prompt, max_tokens, deadline)
+                for prompt, deadline in zip(prompts, deadlines, strict=True)
+            ]
             try:
                 return [future.result() for future in futures]
             finally:
                 for future in futures:
                     future.cancel()
 
-    def _complete(self, prompt: Sequence[Message], max_tokens: int) -> Generation:
+    def _complete_in_time(self, prompt: Sequence[Message], max_tokens: int, deadline: float | None) -> Generation:
+        """Nothing when the time is over: that is the asker's doing, and no failure of the endpoint."""
+        left = None if deadline is None else deadline - time.monotonic()
+        try:
+            if left is None or left > 0:
+                return self._complete(prompt, max_tokens, left)
+        except DeadlineExceeded:
+            logger.info("generation cut host=%s", self._endpoint.name)
+        return Generation(text="", prompt_tokens=0, completion_tokens=0, finish="length")
+
+    def _complete(self, prompt: Sequence[Message], max_tokens: int, within_seconds: float | None) -> Generation:
         body = {
             "model": self._model,
             "messages": [{"role": message.role, "content": message.content} for message in prompt],
             "max_tokens": max_tokens,
             "temperature": 0,
         }
-        answer = self._post(body)
+        answer = self._post(body, within_seconds)
         try:
             completion = _Completion.model_validate(answer)
         except ValidationError as error:
@@ -136,20 +157,22 @@ class OpenAIGenerator:
             mean_logprob=choice.mean_logprob,
         )
 
-    def _post(self, body: dict[str, Any]) -> Any:
+    def _post(self, body: dict[str, Any], within_seconds: float | None) -> Any:
         """The server's answer; log-probabilities are asked for until a server takes requests without them alone."""
         if self._asks_logprobs:
             try:
-                return self._endpoint.post("chat/completions", {**body, "logprobs": True})
+                return self._endpoint.post(
+                    "chat/completions", {**body, "logprobs": True}, within_seconds=within_seconds
+                )
             except ConfigurationError:
-                answer = self._post_plain(body)
+                answer = self._post_plain(body, within_seconds)
                 self._asks_logprobs = False
                 return answer
-        return self._post_plain(body)
+        return self._post_plain(body, within_seconds)
 
-    def _post_plain(self, body: dict[str, Any]) -> Any:
+    def _post_plain(self, body: dict[str, Any], within_seconds: float | None) -> Any:
         try:
-            return self._endpoint.post("chat/completions", body)
+            return self._endpoint.post("chat/completions", body, within_seconds=within_seconds)
         except ConfigurationError as error:
             raise ConfigurationError(error.message, advice=_ADVICE) from error
 

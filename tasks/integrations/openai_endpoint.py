@@ -2,6 +2,7 @@
 
     429                              RateLimited, unless the account has no credit left: ConfigurationError
     408, 5xx, no connection, silence BackendUnavailable
+    no answer in the time of one request, where that is shorter than the endpoint's: DeadlineExceeded
     any other status but 200         ConfigurationError with what the server said
 
 Nothing is retried here. After a 429 the next request, whoever retries, waits until the moment the server named.
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
-from tasks.errors import BackendUnavailable, ConfigurationError, ProductError, RateLimited
+from tasks.errors import BackendUnavailable, ConfigurationError, DeadlineExceeded, ProductError, RateLimited
 
 logger = logging.getLogger(__name__)
 
@@ -62,19 +63,21 @@ class OpenAIEndpoint:
         self.name = parts.netloc.rpartition("@")[2]
         """Host and port, as messages show it: an address may carry a password."""
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    def post(self, path: str, body: Mapping[str, Any], *, within_seconds: float | None = None) -> Any:
         """The JSON that the endpoint answers.
 
         Args:
             path: Under the base URL, for example "embeddings".
             body: The request.
+            within_seconds: Time for this one, where it is less than the endpoint's.
 
         Raises:
+            DeadlineExceeded: That time is over.
             RateLimited: It asks for patience.
             BackendUnavailable: It does not answer in time, or with its own failure.
             ConfigurationError: It refuses the request, or is no such endpoint.
         """
-        return self._parse(self._exchange("POST", path, body))
+        return self._parse(self._exchange("POST", path, body, within_seconds))
 
     def get(self, path: str) -> Any:
         """The JSON under a path; raises what `post` raises."""
@@ -90,33 +93,38 @@ class OpenAIEndpoint:
         except ValueError as error:
             raise self._refuse("answers, but not with JSON") from error
 
-    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, within_seconds: float | None = None
+    ) -> bytes:
         """What is answered with 200."""
-        self._keep_patience()
-        status, headers, content = self._send(method, path, body)
+        limit = self._timeout_seconds if within_seconds is None else min(within_seconds, self._timeout_seconds)
+        self._keep_patience(within_seconds)
+        status, headers, content = self._send(method, path, body, limit)
         if status != httpx.codes.OK:
             raise self._map_status(status, headers, content)
         return content
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, httpx.Headers, bytes]:
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, limit: float
+    ) -> tuple[int, httpx.Headers, bytes]:
+        deadline = time.monotonic() + limit
         try:
-            with self._client.stream(method, f"{self._url}/{path}", json=body) as response:
-                return response.status_code, response.headers, self._read(response)
+            with self._client.stream(method, f"{self._url}/{path}", json=body, timeout=limit) as response:
+                return response.status_code, response.headers, self._read(response, deadline, limit)
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
             raise self._refuse(f"cannot be asked: {error}") from error
         except httpx.TimeoutException as error:
-            raise self._give_up(f"was silent for {self._timeout_seconds:g} s") from error
+            raise self._give_up_after(limit, "was silent for") from error
         except httpx.RequestError as error:
             raise self._give_up(f"does not answer: {type(error).__name__}") from error
 
-    def _read(self, response: httpx.Response) -> bytes:
+    def _read(self, response: httpx.Response, deadline: float, limit: float) -> bytes:
         """The whole body, unless it drips for too long or never ends."""
-        deadline = time.monotonic() + self._timeout_seconds
         content = bytearray()
         for block in response.iter_bytes():
             content += block
             if time.monotonic() > deadline or len(content) > _LONGEST_ANSWER_BYTES:
-                raise self._give_up(f"did not end its answer within {self._timeout_seconds:g} s")
+                raise self._give_up_after(limit, "did not end its answer within")
         return bytes(content)
 
     def _map_status(self, status: int, headers: httpx.Headers, content: bytes) -> ProductError:
@@ -133,8 +141,10 @@ class OpenAIEndpoint:
             return self._give_up(f"answers {status}: {said}")
         return self._refuse(f"answers {status}: {said}")
 
-    def _keep_patience(self) -> None:
+    def _keep_patience(self, within_seconds: float | None) -> None:
         seconds = self._not_before - time.monotonic()
+        if within_seconds is not None and seconds > within_seconds:
+            raise self._give_up_after(within_seconds, "asked for more patience than")
         if seconds > _LONGEST_PAUSE_SECONDS:
             raise RateLimited(
                 f"{self.name} asked for patience for another {seconds:.0f} s",
@@ -144,6 +154,12 @@ class OpenAIEndpoint:
         if seconds > 0:
             logger.info("endpoint asked for patience host=%s seconds=%.1f", self.name, seconds)
             self._sleep(seconds)
+
+    def _give_up_after(self, limit: float, what: str) -> ProductError:
+        """The asker's time is over, or the endpoint's."""
+        if limit < self._timeout_seconds:
+            return DeadlineExceeded(f"the endpoint {self.name} {what} {limit:.3g} s", advice="give it more time")
+        return self._give_up(f"{what} {limit:g} s")
 
     def _give_up(self, what: str) -> BackendUnavailable:
         return BackendUnavailable(

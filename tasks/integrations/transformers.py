@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -97,12 +98,16 @@ class TransformersGenerator:
         with self._encoding:
             return [len(encode_text(self._tokenizer, text)) for text in texts]
 
-    def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
-        """One greedy generation a prompt, in their order.
+    def generate(
+        self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, within_seconds: Sequence[float | None] = ()
+    ) -> list[Generation]:
+        """One greedy generation a prompt, in their order; time is looked at after each token, reading is not cut.
 
         Raises:
             ConfigurationError: The model cannot be loaded, or a prompt and its answer exceed its context.
         """
+        now = time.monotonic()
+        deadlines = [math.inf if limit is None else now + limit for limit in within_seconds or [None] * len(prompts)]
         with self._encoding:
             encoded = [encode_messages(self._tokenizer, messages) for messages in prompts]
         longest = max(map(len, encoded), default=0)
@@ -113,14 +118,15 @@ class TransformersGenerator:
             )
         generations: dict[int, Generation] = {}
         for batch in _plan_batches([len(ids) for ids in encoded]):
-            results = self._generate_batch([encoded[index] for index in batch], max_tokens)
+            clock = _Clock([deadlines[index] for index in batch])
+            results = self._generate_batch([encoded[index] for index in batch], max_tokens, clock)
             generations.update(zip(batch, results, strict=True))
         return [generations[index] for index in range(len(prompts))]
 
-    def _generate_batch(self, batch: Sequence[list[int]], max_tokens: int) -> list[Generation]:
+    def _generate_batch(self, batch: Sequence[list[int]], max_tokens: int, clock: _Clock) -> list[Generation]:
         """Left-padded, so that every prompt ends where its answer begins."""
         import torch
-        from transformers import GenerationConfig, LogitsProcessorList
+        from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
         width = max(map(len, batch))
         stops = self._stop_ids
@@ -136,10 +142,12 @@ class TransformersGenerator:
                 attention_mask=torch.tensor(mask, device=model.device),
                 generation_config=config,
                 logits_processor=LogitsProcessorList([best]),
+                stopping_criteria=StoppingCriteriaList([clock]),
             )
         rows = output[:, width:].tolist()
         return [
-            self._read_row(len(row), new, best.of_row(i)) for i, (row, new) in enumerate(zip(batch, rows, strict=True))
+            self._read_row(len(row), new[: clock.cuts.get(i)], best.of_row(i))
+            for i, (row, new) in enumerate(zip(batch, rows, strict=True))
         ]
 
     def _read_row(self, prompt_tokens: int, new: list[int], logprobs: list[float]) -> Generation:
@@ -179,6 +187,29 @@ class _BestLogprobs:
 
     def of_row(self, row: int) -> list[float]:
         return [float(step[row]) for step in self._steps]
+
+
+class _Clock:
+    """Ends each row when its time is over, and remembers after how many tokens that was.
+
+    Args:
+        deadlines: By row, of the monotonic clock.
+    """
+
+    def __init__(self, deadlines: Sequence[float]) -> None:
+        self._deadlines = deadlines
+        self._written = 0
+        self.cuts: dict[int, int] = {}
+
+    def __call__(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
+        import torch
+
+        self._written += 1
+        now = time.monotonic()
+        over = [deadline <= now for deadline in self._deadlines]
+        for row in (row for row, ended in enumerate(over) if ended):
+            self.cuts.setdefault(row, self._written)
+        return torch.tensor(over, device=input_ids.device)
 
 
 def _plan_batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -155,14 +155,16 @@ class _AdaptedEndpoint(OpenAIGenerator):
         """The base model's at the host that serves it, and the adapter's id."""
         return f"{self._base_identity}+{self._folder.name}"
 
-    def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
-        """See `OpenAIGenerator.generate`."""
+    def generate(
+        self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, within_seconds: Sequence[float | None] = ()
+    ) -> list[Generation]:
+        """See `OpenAIGenerator.generate`; what a load takes is not counted, it is for those who come after, too."""
         try:
-            return super().generate(prompts, max_tokens=max_tokens)
+            return super().generate(prompts, max_tokens=max_tokens, within_seconds=within_seconds)
         except ConfigurationError:
             # A model that is not there is refused in the same words as a wrong request.
             self._adapters.load(self._name, self._folder)
-            return super().generate(prompts, max_tokens=max_tokens)
+            return super().generate(prompts, max_tokens=max_tokens, within_seconds=within_seconds)
 
 
 def _hash(file: Path) -> str | None:

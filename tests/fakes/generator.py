@@ -25,15 +25,19 @@ class FakeGenerator:
         self.identity = "fake@1"
         self.context_tokens = context_tokens
         self.prompts: list[Sequence[Message]] = []
+        self.within_seconds: list[float | None] = []
         self._reply = reply
         self._before = before
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(text.split()) for text in texts]
 
-    def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
+    def generate(
+        self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, within_seconds: Sequence[float | None] = ()
+    ) -> list[Generation]:
         self._before()
         self.prompts += prompts
+        self.within_seconds += within_seconds
         return [self._answer(prompt, max_tokens) for prompt in prompts]
 
     def _answer(self, prompt: Sequence[Message], max_tokens: int) -> Generation:

@@ -5,6 +5,7 @@ A question that came with a key has its id from the key: asked again with it, it
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,8 +20,8 @@ from tasks.models import Answer, Question, derive_id
 KEYS_HOLD = timedelta(hours=24)
 """After that a key may stand for another request."""
 
-_TERMS = {"filter"}
-"""How a question is asked besides its words and its asker."""
+_TERMS = {"filter", "token_budget"}
+"""How a question is asked besides its words and its asker; how long it may take is no part of it."""
 
 
 class DatabaseAnswers:
@@ -103,8 +104,9 @@ class DatabaseAnswers:
 
 def _question_row(question: Question, key: str | None) -> dict[str, Any]:
     principals = sorted(question.principals)
-    named = (question.text,) if key is None else ("key", key)
     terms = question.model_dump(mode="json", include=_TERMS, exclude_defaults=True)
+    asked = (question.text, json.dumps(terms, sort_keys=True)) if terms else (question.text,)
+    named = asked if key is None else ("key", key)
     return {
         "question_id": derive_id("question", question.tenant, "\x1f".join(principals), *named),
         "tenant": question.tenant,

@@ -65,7 +65,9 @@ class Scripted:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(text.split()) for text in texts]
 
-    def generate(self, prompts: Sequence[Sequence[Message]], *, max_tokens: int) -> list[Generation]:
+    def generate(
+        self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, within_seconds: Sequence[float | None] = ()
+    ) -> list[Generation]:
         self.prompts += prompts
         return [Generation(text=self._replies.pop(0), prompt_tokens=1, completion_tokens=1) for _ in prompts]
 

@@ -101,6 +101,8 @@ def test_a_stored_question_is_read_as_it_was_asked(database: Database) -> None:
         question_id = store.write_question(asked, key=f"order-{number}")
         assert store.read_question(question_id) == asked.model_copy(update={"id": question_id})
     assert store.write_question(NOTICE) == store.write_question(NOTICE)
+    # Asked otherwise it is another question: nobody's search is widened by a later one.
+    assert store.write_question(ONLY_PDF) != store.write_question(NOTICE)
 
 
 def test_old_questions_go_with_their_answers(database: Database) -> None:

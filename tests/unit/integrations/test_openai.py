@@ -181,6 +181,36 @@ def test_a_server_that_hangs_is_given_up() -> None:
             release.set()
 
 
+def test_a_prompt_whose_own_time_is_over_is_cut_and_its_neighbour_is_not() -> None:
+    release = threading.Event()
+
+    def hang_once(handler: BaseHTTPRequestHandler, request: dict[str, Any]) -> None:
+        if request["messages"][-1]["content"] == "slow":
+            release.wait(30)
+        answer(completion("Hallo!"))(handler, request)
+
+    slow = [Message(role="user", content="slow")]
+    with serving(hang_once) as (url, requests):
+        try:
+            limits = [0.3, None, -1.0]
+            cut, whole, never = generator(url).generate([slow, PROMPT, slow], max_tokens=9, within_seconds=limits)
+        finally:
+            release.set()
+    assert (cut.text, cut.finish, cut.completion_tokens) == ("", "length", 0)
+    assert (whole.text, never.text) == ("Hallo!", "")
+    assert len(requests) == 2
+
+
+def test_a_server_that_asks_for_more_patience_than_there_is_time_is_not_waited_for() -> None:
+    with serving(refuse(429, Retry_After="60")) as (url, requests):
+        asked = generator(url)
+        with pytest.raises(RateLimited):
+            asked.generate([PROMPT], max_tokens=9)
+        (cut,) = asked.generate([PROMPT], max_tokens=9, within_seconds=[5.0])
+    assert (cut.text, cut.finish) == ("", "length")
+    assert len(requests) == 1
+
+
 def test_a_server_that_drips_is_given_up_although_it_is_never_silent() -> None:
     stop = threading.Event()
 

@@ -36,9 +36,11 @@ class Answerer:
     def __init__(self, *failures: ProductError) -> None:
         self.failures = list(failures)
         self.calls: list[tuple[list[str], bool]] = []
+        self.left: list[float | None] = []
 
     def __call__(self, questions: Sequence[Question], *, searcher: Searcher, generate: bool) -> list[Answer]:
         self.calls.append(([question.text for question in questions], generate))
+        self.left += [question.within_seconds for question in questions]
         searcher.search(questions, limit=10)
         if generate and self.failures:
             raise self.failures.pop(0)
@@ -114,6 +116,20 @@ def test_a_question_that_is_refused_does_not_take_its_neighbours_along() -> None
     bench = Bench(Answerer())
     assert modes(bench.ask("a", "forbidden", "b")) == ["generated", "ConfigurationError", "generated"]
     assert [entry.question_hash for entry in bench.log.entries] == [hash_text("a"), hash_text("b")]
+
+
+def test_a_question_whose_time_is_over_costs_nothing_and_the_others_are_told_what_is_left() -> None:
+    bench = Bench(Answerer())
+    bench.now = 10.0
+    jobs = [
+        AnswerJob(ask_as(ANNA, str(n), text), ANNA, str(n), deadline=deadline)
+        for n, (text, deadline) in enumerate([("late", 9.9), ("soon", 15.0), ("free", None)])
+    ]
+    assert modes(bench.work(jobs)) == ["DeadlineExceeded", "generated", "generated"]
+    assert bench.answerer.calls == [(["soon", "free"], True)]
+    assert bench.answerer.left == [5.0, None]
+    assert modes(bench.work(jobs[:1])) == ["DeadlineExceeded"]
+    assert len(bench.answerer.calls) == 1
 
 
 def test_the_audit_says_who_was_shown_what_without_the_words() -> None:
