@@ -11,7 +11,7 @@ from tasks.evaluation.tasks import compare_arms, decide, show_arms
 from tasks.models import EVERYONE
 from tasks.registry.tasks import promote_or_ask, register_candidate
 from tasks.training.presets import DEFAULT_PRESET, make_config
-from tasks.training.tasks import hold_device, plan_training, show_training, train_candidate
+from tasks.training.tasks import hold_devices, plan_training, show_training, train_candidate
 from tasks.training_models import RetrainRequest, RetrainResult
 
 
@@ -63,9 +63,9 @@ def retrain_when_ready(
 
 
 def make_candidate(dataset_id: str, request: RetrainRequest) -> RetrainResult:
-    """The steps from a dataset to a decision, on one device."""
-    with hold_device() as device:
-        plan = plan_training(dataset_id, request.config, device)
+    """The steps from a dataset to a decision, on the devices that the configuration wants."""
+    with hold_devices(request.config.devices) as devices:
+        plan = plan_training(dataset_id, request.config, devices)
         create_markdown_artifact(key="training-plan", markdown=plan.as_markdown(), description=dataset_id)
         trained = train_candidate(dataset_id, request.config)
         show_training(trained)

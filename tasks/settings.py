@@ -6,7 +6,7 @@ Built in doors and task wrappers, never at import (rule of STYLE.md); secrets ar
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -218,9 +218,23 @@ def find_visible_devices() -> str | None:
     return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
-def use_device(device_id: str) -> None:
-    """Let torch see one GPU alone; before it looks for them."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = device_id
+def use_devices(device_ids: Iterable[str]) -> None:
+    """Let torch see some GPUs alone; before it looks for them."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(device_ids)
+
+
+def join_processes(rank: int, processes: int, *, shared: bool) -> None:
+    """Say to accelerate what its launcher would: which of how many this process is; before torch is imported.
+
+    Args:
+        rank: Its place among them, from 0.
+        processes: On this machine, and nowhere else.
+        shared: Whether they share one model (FSDP) instead of having one each.
+    """
+    places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    os.environ.update({name: str(value) for name, value in places.items()})
+    if shared:
+        os.environ["ACCELERATE_USE_FSDP"] = "true"
 
 
 def use_prefect_server(url: str) -> None:

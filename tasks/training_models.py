@@ -46,13 +46,16 @@ class TrainingConfig(Noun):
     evaluate_every_steps: int = Field(default=50, ge=1, description="validation loss and a checkpoint")
     patience_evaluations: int = Field(default=3, ge=1, description="without a lower validation loss, then it stops")
     seed: int = Field(default=0, ge=0)
-    strategy: Literal["single", "fsdp"] = "single"
-    devices: int = Field(default=1, ge=1)
+    strategy: Literal["single", "ddp", "fsdp"] = Field(
+        default="single", description="several devices: ddp, the whole model on each; fsdp, a share of it on each"
+    )
+    devices: int = Field(default=1, ge=1, description="GPUs, or processes on a machine without one")
 
 
 def derive_adapter_id(dataset_id: str, base_hash: str, config: TrainingConfig) -> str:
-    """One adapter per data, base model, prompt and configuration."""
-    decisive = config.model_dump_json(exclude={"preset", "base_model", "micro_batch_examples", "devices"})
+    """One adapter per data, base model, prompt and configuration; on how many devices it is made decides nothing."""
+    alone = config.model_copy(update={"strategy": "single"})
+    decisive = alone.model_dump_json(exclude={"preset", "base_model", "micro_batch_examples", "devices"})
     return derive_id("adapter", dataset_id, base_hash, PROMPT_VERSION, decisive)
 
 

@@ -102,23 +102,47 @@ def count_activations(
 
 
 def explain_peak(shape: ModelShape, config: TrainingConfig, activations: int, machine: Machine) -> tuple[int, str]:
-    """What this machine will need at most, and how that is summed up.
+    """What a device of this machine will need at most, and how that is summed up.
 
-    On a CPU 4-bit weights are unpacked, since nothing multiplies them, and the process counts as a whole.
+    On a CPU 4-bit weights are unpacked, since nothing multiplies them, and processes count as a whole, all of them
+    together. Devices that share a model load its 4-bit weights whole before each keeps its share, and hold one layer
+    whole while it is computed.
     """
     adapter, numbers = ADAPTER_BYTES * count_adapter(shape, config), machine.compute_bytes
     linear = NF4_BYTES if config.method == "qlora" and machine.device != "cpu" else numbers
     weights = linear * shape.linear_parameters + numbers * shape.other_parameters
     said = f"weights {weights / 1e9:.2f} + adapter {adapter / 1e9:.2f}"
+    if config.strategy == "fsdp":
+        layer = linear * shape.linear_parameters / shape.layers
+        shared = (weights + adapter) / config.devices + layer + activations
+        peak = round(max(weights, shared))
+        return peak, (
+            f"each of {config.devices} devices: ({said}) / {config.devices} + a layer {layer / 1e9:.2f} + "
+            f"activations {activations / 1e9:.2f} = {shared / 1e9:.2f}, "
+            f"loading {weights / 1e9:.2f}: {peak / 1e9:.2f} GB"
+        )
     if machine.device != "cpu":
         peak = round(weights + adapter + activations)
         return peak, f"{said} + activations {activations / 1e9:.2f} = {peak / 1e9:.2f} GB"
     process = machine.process_bytes + LIBRARIES_BYTES
-    peak = round(process + weights + adapter + HEAP_SHARE * activations)
-    return peak, (
-        f"process {process / 1e9:.2f} + {said} + activations {activations / 1e9:.2f} x {HEAP_SHARE} for holes in the "
-        f"heap = {peak / 1e9:.2f} GB"
-    )
+    each = process + weights + adapter + HEAP_SHARE * activations
+    kept = f"activations {activations / 1e9:.2f} x {HEAP_SHARE} for holes in the heap"
+    summed = f"process {process / 1e9:.2f} + {said} + {kept}"
+    if config.devices == 1:
+        return round(each), f"{summed} = {each / 1e9:.2f} GB"
+    # The process that starts the others waits, as large as it has planned.
+    peak = round(machine.process_bytes + config.devices * each)
+    return peak, f"{config.devices} processes x ({summed}) + {machine.process_bytes / 1e9:.2f} = {peak / 1e9:.2f} GB"
+
+
+def explain_devices(config: TrainingConfig, machine: Machine) -> list[str]:
+    """How several devices share the work, and what of it nobody has seen run."""
+    if config.devices == 1:
+        return []
+    shared = "a share of the model on each" if config.strategy == "fsdp" else "the whole model on each"
+    where = "processes on a processor" if machine.device == "cpu" else "GPUs"
+    untried = "" if machine.device == "cpu" else "; never run: it needs two GPUs"
+    return [f"{config.devices} {where}, {shared} (strategy={config.strategy}){untried}"]
 
 
 def need_memory(method: str, shape: ModelShape, config: TrainingConfig, *, activations: int, tokens: int) -> MemoryNeed:
@@ -198,6 +222,7 @@ def _explain(
         examples,
         f"{prepared.tokens} tokens in {steps} steps of {config.batch_examples} examples",
         said,
+        *explain_devices(config, machine),
         f"memory here ({machine.device}, {machine.compute_bytes} bytes a number): {summed}",
         *(f"{need.method}: {need.arithmetic} -> {need.devices} x 80 GB" for need in needs),
         explain_70b(config),

@@ -11,6 +11,9 @@ from pydantic import ValidationError
 from tasks.errors import ConfigurationError
 from tasks.training_models import TrainingConfig
 
+_SEVERAL = ("ddp", "fsdp")
+"""Strategies for several devices."""
+
 DEFAULT_PRESET = "smollm2-135m-cpu"
 _PHI_3 = "microsoft/Phi-3-mini-4k-instruct"
 _PHI_4 = "microsoft/Phi-4-mini-instruct"
@@ -89,12 +92,13 @@ def _find_contradictions(chosen: Mapping[str, Any]) -> list[str]:
             return None
 
     faults = []
-    micro, batch = number("micro_batch_examples"), number("batch_examples")
-    if micro and batch and batch % micro:
-        faults.append(f"micro_batch_examples={micro:g} does not divide batch_examples={batch:g}")
-    devices, sharded = number("devices"), chosen.get("strategy", "single") == "fsdp"
-    if devices and (devices > 1) != sharded:
-        faults.append(f"strategy={'fsdp' if sharded else 'single'} does not go with devices={devices:g}")
-    if sharded and chosen.get("method") == "lora":
+    micro, batch, devices = number("micro_batch_examples"), number("batch_examples"), number("devices")
+    if micro and batch and devices and batch % (micro * devices):
+        told = f"micro_batch_examples={micro:g}" + (f" on devices={devices:g}" if devices > 1 else "")
+        faults.append(f"{told} does not divide batch_examples={batch:g}")
+    strategy = chosen.get("strategy", "single")
+    if devices and (devices > 1) != (strategy in _SEVERAL):
+        faults.append(f"strategy={strategy} does not go with devices={devices:g}, only {' and '.join(_SEVERAL)} with 2")
+    if strategy == "fsdp" and chosen.get("method") == "lora":
         faults.append("strategy=fsdp is for method=qlora")
     return faults

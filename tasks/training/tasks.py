@@ -23,7 +23,7 @@ def ignore_progress(_: TrainingProgress) -> None:
 def train_on_dataset(
     app: Application, dataset_id: str, config: TrainingConfig, report: Report = ignore_progress
 ) -> TrainedAdapter:
-    """Train an adapter on a dataset; whoever calls holds a device (`hold_device`).
+    """Train an adapter on a dataset; whoever calls holds a device (`hold_devices`).
 
     Args:
         dataset_id: Or its unique beginning.
@@ -37,28 +37,31 @@ def train_on_dataset(
 
 
 @contextmanager
-def hold_device() -> Iterator[Device]:
-    """A device for the block. No task, since the lease belongs to the block, and torch must not be imported before it.
+def hold_devices(count: int) -> Iterator[tuple[Device, ...]]:
+    """Devices for the block. No task, since leases belong to the block, and torch must not be imported before it.
 
     Raises:
-        DeviceBusy: Other trainings hold every device of this machine.
+        DeviceBusy: Other trainings hold too many devices of this machine.
+        ConfigurationError: It has not so many.
     """
-    with application().hold_device() as device:
-        yield device
+    with application().hold_devices(count) as devices:
+        yield devices
 
 
 @task(**touches_backends())
-def plan_training(dataset_id: str, config: TrainingConfig, device: Device) -> TrainingPlan:
-    """What training would take; refused when the device cannot hold it.
+def plan_training(dataset_id: str, config: TrainingConfig, devices: tuple[Device, ...]) -> TrainingPlan:
+    """What training would take; refused when one of the devices cannot hold its part.
 
     Raises:
-        ConfigurationError: The device is too small; the advice names presets that fit.
+        ConfigurationError: A device is too small; the advice names presets that fit.
         DeviceBusy: Others use its memory.
     """
     app = application()
     plan = app.plan_training(dataset_id, config)
-    require_memory(device, plan, lambda: app.list_fitting_presets(dataset_id, device))
-    return plan.model_copy(update={"lines": (*plan.lines, f"device: {describe_device(device)}")})
+    fullest = min(devices, key=lambda one: one.free_bytes)
+    require_memory(fullest, plan, lambda: app.list_fitting_presets(dataset_id, fullest))
+    told = (f"device: {describe_device(device)}" for device in devices)
+    return plan.model_copy(update={"lines": (*plan.lines, *told)})
 
 
 # Killed, it goes on from its checkpoint.

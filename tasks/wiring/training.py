@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 
 from tasks.answering.sentences import split_sentences
@@ -12,7 +12,7 @@ from tasks.curation.snapshot import read_examples, read_manifest
 from tasks.curation_models import Split
 from tasks.errors import ConfigurationError, DeviceBusy
 from tasks.integrations.devices import MachineDevices
-from tasks.settings import find_visible_devices, use_device
+from tasks.settings import find_visible_devices, use_devices
 from tasks.training.devices import describe_device
 from tasks.training.plan import Machine, plan_training
 from tasks.training.presets import PRESETS, make_config
@@ -40,30 +40,43 @@ class Training(Curation):
         return MachineDevices(find_visible_devices())
 
     @contextmanager
-    def hold_device(self) -> Iterator[Device]:
-        """The free device with the most free memory, for us alone, and the only GPU that torch will see.
+    def hold_devices(self, count: int) -> Iterator[tuple[Device, ...]]:
+        """The free devices with the most free memory, for us alone, and the only GPUs that torch will see.
+
+        Args:
+            count: Of GPUs; a processor is one device, however many processes share it.
 
         Raises:
-            DeviceBusy: Others hold all of them.
+            DeviceBusy: Others hold too many of them.
+            ConfigurationError: There are not so many.
         """
         with ExitStack() as held:
-            device = self._take_device(held)
-            if device.kind == "cuda":
-                use_device(device.device_id)
-            logger.info("device taken %s", describe_device(device))
-            yield device
+            devices = self._take_devices(held, count)
+            if devices[0].kind == "cuda":
+                use_devices(device.device_id for device in devices)
+            for device in devices:
+                logger.info("device taken %s", describe_device(device))
+            yield devices
 
-    def _take_device(self, held: ExitStack) -> Device:
-        devices = self.device_finder.list_devices()
-        for place, device in enumerate(devices, start=1):
-            try:
+    def _take_devices(self, held: ExitStack, count: int) -> tuple[Device, ...]:
+        found = self.device_finder.list_devices()
+        wanted = count if found[0].kind == "cuda" else 1
+        if len(found) < wanted:
+            raise ConfigurationError(
+                f"the training wants {wanted} GPUs, and {len(found)} can be seen here",
+                advice="set devices to as many, or use a preset for one device: docs/train.md",
+            )
+        taken: list[Device] = []
+        for device in found:
+            with suppress(DeviceBusy):
                 held.enter_context(self.leases.hold(f"device {device.device_id}"))
-            except DeviceBusy:
-                if place == len(devices):
-                    raise
-            else:
-                return device
-        raise AssertionError("a machine has a processor")
+                taken.append(device)
+            if len(taken) == wanted:
+                return tuple(taken)
+        raise DeviceBusy(
+            f"{len(taken)} of {len(found)} devices of this machine are free, and the training wants {wanted}",
+            advice="it is tried again by itself when another training has ended",
+        )
 
     def list_fitting_presets(self, dataset_id: str, device: Device) -> Iterator[str]:
         """Presets whose base model is here and whose plan for the dataset fits into the device."""
@@ -127,7 +140,7 @@ class Training(Curation):
         rates = (
             one.summary.tokens_per_second
             for one in self.adapters.list_adapters(self.settings.tenant)
-            if (one.base_hash, one.config.method, one.config.layers_share, one.summary.device)
-            == (base_hash, config.method, config.layers_share, device)
+            if (one.base_hash, one.config.method, one.config.layers_share, one.config.devices, one.summary.device)
+            == (base_hash, config.method, config.layers_share, config.devices, device)
         )
         return next(rates, None)

@@ -46,7 +46,9 @@ def load_trainable(folder: Path, config: TrainingConfig, device: str) -> Loaded:
     dtype = getattr(torch, choose_dtype(device))
     # float16 gradients vanish without loss scaling, and the cards that know only float16 are older than this product.
     dtype = torch.float32 if dtype is torch.float16 else dtype
-    model = _load_packed(folder, dtype, device) if config.method == "qlora" else _load_plain(folder, dtype)
+    model = (
+        _load_packed(folder, dtype, device, config.strategy) if config.method == "qlora" else _load_plain(folder, dtype)
+    )
     set_seed(config.seed)
     lora = LoraConfig(
         task_type="CAUSAL_LM",
@@ -80,8 +82,9 @@ def _load_plain(folder: Path, dtype: Any) -> Any:
     return load_model(folder, dtype=str(dtype).removeprefix("torch.")).requires_grad_(False)
 
 
-def _load_packed(folder: Path, dtype: Any, device: str) -> Any:
+def _load_packed(folder: Path, dtype: Any, device: str, strategy: str) -> Any:
     """NF4 with doubly quantised scales; on a processor unpacked again where memory is ample."""
+    import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     packing = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
@@ -89,13 +92,16 @@ def _load_packed(folder: Path, dtype: Any, device: str) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
+        # FSDP cuts numbers, not bytes: 4-bit weights lie in numbers of the dtype that is computed in.
+        bnb_4bit_quant_storage=dtype if strategy == "fsdp" else torch.uint8,
     )
+    place = torch.cuda.current_device() if device == "cuda" else device
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             quantization_config=packing,
             dtype=dtype,
-            device_map={"": device},
+            device_map={"": place},
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,

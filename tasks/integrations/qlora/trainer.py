@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -28,6 +30,24 @@ from tasks.training_ports import EncodedExample, TrainingJob
 _IGNORED = -100
 _EVALUATED_AT_ONCE = 2
 _KEPT_CHECKPOINTS = 2
+
+BLANK = EncodedExample("", (0,), 0)
+"""Teaches nothing: it has no answer."""
+
+
+_SHARDED: dict[str, Any] = {
+    "fsdp": True,
+    "fsdp_config": {
+        "version": 2,
+        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "reshard_after_forward": True,
+        "state_dict_type": "FULL_STATE_DICT",
+        # 4-bit weights cannot wait on the processor: each device loads them whole and gives its share away.
+        "cpu_ram_efficient_loading": False,
+    },
+}
+"""One model shared between devices, a decoder layer at a time (FSDP2; QLoRA's weights are stored as numbers that can
+be cut). Never run: it needs two GPUs."""
 
 
 class AnswerTrainer(SFTTrainer):
@@ -45,10 +65,12 @@ class AnswerTrainer(SFTTrainer):
     def __init__(
         self, loaded: Loaded, job: TrainingJob, *, tokenizer: Any, micro_batch: int, watch: Watch, use_cpu: bool
     ) -> None:
-        self._order = list(job.order)
+        processes = job.config.devices
+        self._order = fill_order(job, micro_batch * processes if processes > 1 else 1)
         self._dtype = loaded.dtype
         self._watch = watch
         self._checkpoints = job.folder / "checkpoints"
+        self._head = loaded.model.get_output_embeddings()
         validation = sorted(job.validation, key=lambda one: len(one.tokens))
         callbacks: list[Any] = [watch]
         if validation:
@@ -56,7 +78,7 @@ class AnswerTrainer(SFTTrainer):
         super().__init__(
             model=loaded.model,
             args=_make_arguments(job, micro_batch, use_cpu=use_cpu, validated=bool(validation)),
-            train_dataset=_make_dataset(job.examples),
+            train_dataset=_make_dataset([*job.examples, BLANK]),
             eval_dataset=_make_dataset(validation) if validation else None,
             processing_class=tokenizer,
             callbacks=callbacks,
@@ -67,6 +89,14 @@ class AnswerTrainer(SFTTrainer):
         for parameter in loaded.model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()
+        # Each process drops other inputs; a training that goes on gets the state of its checkpoint.
+        torch.manual_seed(job.config.seed + self.args.process_index)
+
+    @override
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """All of it for every process: it is little, and what is judged does not depend on how many they are."""
+        judged: Any = self.eval_dataset
+        return DataLoader(judged, batch_size=_EVALUATED_AT_ONCE, collate_fn=self.data_collator)
 
     @override
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
@@ -81,16 +111,22 @@ class AnswerTrainer(SFTTrainer):
         Raises:
             TrainingDiverged: It is not a number.
         """
-        targets = inputs["labels"][:, 1:]
-        looked_at = targets != _IGNORED
-        causal = model.get_base_model()
-        with torch.autocast(targets.device.type, self._dtype, enabled=self._dtype is not torch.float32):
-            decoded = causal.base_model(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-            )
-            logits = causal.get_output_embeddings()(decoded.last_hidden_state[:, :-1][looked_at])
-        total = torch.nn.functional.cross_entropy(logits.float(), targets[looked_at], reduction="sum")
-        loss = total / (looked_at.sum() if num_items_in_batch is None else num_items_in_batch)
+        following = torch.nn.functional.pad(inputs["labels"][:, 1:], (0, 1), value=_IGNORED)
+        looked_at = following != _IGNORED
+        targets = following[looked_at]
+        # The model as a whole is called, since what joins several processes is wrapped around it.
+        with (
+            torch.autocast(targets.device.type, self._dtype, enabled=self._dtype is not torch.float32),
+            _only_at(self._head, looked_at),
+        ):
+            read = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+            logits = model(**read, use_cache=False).logits
+        total = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+        if model.training and num_items_in_batch is not None:
+            # Tokens are counted over all processes, and gradients are averaged over them.
+            loss = total * self.args.world_size / num_items_in_batch
+        else:
+            loss = total / len(targets)
         if not math.isfinite(loss.item()):
             raise explain_divergence(self.state.global_step + 1)
         return (loss, None) if return_outputs else loss
@@ -101,9 +137,37 @@ class AnswerTrainer(SFTTrainer):
         try:
             # Not TRL's own, which would write a model card, too.
             Trainer._save_checkpoint(self, model, trial)
-            mark_complete(folder, self._watch.sitting())
         except (OSError, SafetensorError, RuntimeError) as error:
             raise explain_full_disk(self._checkpoints, error) from error
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            self._mark(folder)
+
+    def _mark(self, folder: Path) -> None:
+        try:
+            mark_complete(folder, self._watch.sitting())
+        except OSError as error:
+            raise explain_full_disk(self._checkpoints, error) from error
+
+    def collect_weights(self) -> dict[str, Any] | None:
+        """Of a model that processes share, once all have come so far; None: each has them whole."""
+        self.accelerator.wait_for_everyone()
+        return self.accelerator.get_state_dict(self.model) if self.is_fsdp_enabled else None
+
+
+@contextmanager
+def _only_at(head: torch.nn.Module, looked_at: torch.Tensor) -> Iterator[None]:
+    """Let the output layer see some positions alone: what it yields is [n x vocabulary]."""
+    handle = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][looked_at],))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def fill_order(job: TrainingJob, multiple: int) -> list[int]:
+    """The order with blanks at its end, so that each process has as many examples of the last step."""
+    return [*job.order, *[len(job.examples)] * (-len(job.order) % multiple)]
 
 
 class _FixedOrder(Sampler[int]):
@@ -129,9 +193,10 @@ def explain_divergence(step: int) -> TrainingDiverged:
 def _make_dataset(examples: Sequence[EncodedExample]) -> Any:
     from datasets import Dataset
 
-    labels = [
-        [_IGNORED] * (len(one.tokens) - one.answer_tokens) + list(one.tokens[-one.answer_tokens :]) for one in examples
-    ]
+    labels = []
+    for one in examples:
+        prompt_tokens = len(one.tokens) - one.answer_tokens
+        labels.append([_IGNORED] * prompt_tokens + list(one.tokens[prompt_tokens:]))
     return Dataset.from_dict({"input_ids": [list(one.tokens) for one in examples], "labels": labels})
 
 
@@ -160,7 +225,7 @@ def _make_arguments(job: TrainingJob, micro_batch: int, *, use_cpu: bool, valida
         max_steps=steps,
         per_device_train_batch_size=micro_batch,
         per_device_eval_batch_size=_EVALUATED_AT_ONCE,
-        gradient_accumulation_steps=max(1, config.batch_examples // micro_batch),
+        gradient_accumulation_steps=max(1, config.batch_examples // (micro_batch * config.devices)),
         gradient_checkpointing=config.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},
         learning_rate=config.learning_rate,
@@ -183,10 +248,12 @@ def _make_arguments(job: TrainingJob, micro_batch: int, *, use_cpu: bool, valida
         save_total_limit=_KEPT_CHECKPOINTS,
         restore_callback_states_from_checkpoint=True,
         prediction_loss_only=True,
+        ddp_find_unused_parameters=False,
         dataloader_num_workers=0,
         dataloader_pin_memory=not use_cpu,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,
+        **(_SHARDED if config.strategy == "fsdp" else {}),
         **(judged if validated else {}),
     )

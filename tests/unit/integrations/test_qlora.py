@@ -215,11 +215,6 @@ def test_lora_trains_without_four_bits(phi: Path, tmp_path: Path) -> None:
     assert run.outcome.summary.final_loss < run.outcome.losses[0][1]
 
 
-def test_several_devices_are_refused_here(phi: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="strategy=fsdp shares one model between 2 GPUs"):
-        Run(phi, tmp_path, strategy="fsdp", devices=2)
-
-
 def test_a_base_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
     base = QLoRATrainer(cache=tmp_path).open_base(str(save_tiny_phi(tmp_path / "bare", template=None)))
     with pytest.raises(ConfigurationError, match="no chat template"):

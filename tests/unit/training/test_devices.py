@@ -111,15 +111,25 @@ def machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[Application
 
 def test_two_trainings_take_two_devices_and_the_third_waits(machine: Application) -> None:
     seen = []
-    with machine.hold_device() as first:
+    with machine.hold_devices(1) as [first]:
         seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
-        with machine.hold_device() as second:
+        with machine.hold_devices(1) as [second]:
             seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
-            with pytest.raises(DeviceBusy, match="GPU-small"), machine.hold_device():
+            with pytest.raises(DeviceBusy, match="0 of 2 devices"), machine.hold_devices(1):
                 pass
     assert [first.device_id, second.device_id] == seen == ["GPU-large", "GPU-small"]
-    with machine.hold_device() as again:
+    with machine.hold_devices(1) as [again]:
         assert again.device_id == "GPU-large"
+
+
+def test_a_training_on_two_devices_takes_both_or_none(machine: Application) -> None:
+    with machine.hold_devices(1), pytest.raises(DeviceBusy, match="1 of 2 devices"), machine.hold_devices(2):
+        pass
+    with machine.hold_devices(2) as taken:
+        assert [one.device_id for one in taken] == ["GPU-large", "GPU-small"]
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-large,GPU-small"
+    with pytest.raises(ConfigurationError, match="wants 3 GPUs, and 2 can be seen"), machine.hold_devices(3):
+        pass
 
 
 def test_a_processor_leaves_the_view_of_gpus_as_it_is(machine: Application) -> None:
@@ -128,6 +138,8 @@ def test_a_processor_leaves_the_view_of_gpus_as_it_is(machine: Application) -> N
             return [device("host", free=3, kind="cpu")]
 
     machine.device_finder = Processor()
-    with machine.hold_device():
+    # Two processes share it.
+    with machine.hold_devices(2) as [processor]:
+        assert processor.kind == "cpu"
         assert "CUDA_VISIBLE_DEVICES" not in os.environ
         assert Leases(machine.database, lease_seconds=60).is_held("device host")

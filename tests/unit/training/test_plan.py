@@ -11,6 +11,8 @@ from tasks.training.plan import (
     count_activations,
     count_adapter,
     explain_70b,
+    explain_devices,
+    explain_peak,
     need_memory,
     plan_training,
 )
@@ -89,3 +91,33 @@ def test_time_is_told_where_it_was_measured() -> None:
     assert plan().expected_seconds is None
     measured = plan(CPU._replace(tokens_per_second=100.0))
     assert measured.expected_seconds == pytest.approx(measured.tokens / 100)
+
+
+GPU = Machine("cuda", compute_bytes=2, process_bytes=0, tokens_per_second=None)
+
+
+def peak_of_70b(**values: object) -> float:
+    config = make_config("70b-fsdp-qlora", values)
+    return explain_peak(LLAMA_70B, config, 2_000_000_000, GPU)[0] / 1e9
+
+
+def test_devices_that_share_a_model_load_it_whole_and_then_keep_their_share() -> None:
+    alone = peak_of_70b(strategy="single", devices=1)
+    assert peak_of_70b(devices=2) == pytest.approx(39.5, abs=1.0)  # what it takes to load 4-bit weights
+    assert peak_of_70b(devices=2) < alone
+    assert peak_of_70b(strategy="ddp", devices=2) == alone
+
+
+def test_what_nobody_has_seen_run_is_labelled_in_the_plan() -> None:
+    shared = make_config("70b-fsdp-qlora")
+    assert explain_devices(shared, GPU) == [
+        "2 GPUs, a share of the model on each (strategy=fsdp); never run: it needs two GPUs"
+    ]
+    both = make_config(values={"strategy": "ddp", "devices": 2})
+    assert explain_devices(both, CPU) == ["2 processes on a processor, the whole model on each (strategy=ddp)"]
+
+
+def test_processes_that_share_a_processor_take_its_memory_together() -> None:
+    one, two = plan(micro_batch_examples=1), plan(micro_batch_examples=1, strategy="ddp", devices=2)
+    assert two.peak_memory_bytes == 2 * one.peak_memory_bytes + CPU.process_bytes
+    assert two.adapter_id == one.adapter_id

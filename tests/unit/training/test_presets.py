@@ -29,7 +29,7 @@ def test_all_faults_are_listed_at_once_with_their_units() -> None:
     assert "max_tokens=25k" in message
     assert "trained tokens over all epochs" in message
     assert "dropout=3" in message
-    assert "micro_batch_examples=3 does not divide batch_examples=8" in message
+    assert "micro_batch_examples=3 on devices=2 does not divide batch_examples=8" in message
     assert "strategy=single does not go with devices=2" in message
     assert "\n" not in message
 
