@@ -192,6 +192,8 @@ def prepare_prefect(settings: Settings) -> bool:
     defaults = {
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # In memory, they would die with the server: the runs that hold slots are ended when they cannot renew them.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_LOGGING_LEVEL": settings.log_level,
         "DO_NOT_TRACK": "1",
     }

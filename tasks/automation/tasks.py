@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -97,7 +98,9 @@ def announce_blocked_prune(source: str, documents: int) -> None:
 
 @task(**touches_backends())
 def start_missed_trainings() -> list[str]:
-    """Start what an event was lost for or a killed worker left, once an hour at most; returns the scopes.
+    """Start what an event was lost for or a killed worker left; returns the scopes.
+
+    The same work is asked for once an hour at most; what became due after the last training is other work.
 
     Raises:
         BackendUnavailable: The Prefect server does not answer.
@@ -106,9 +109,10 @@ def start_missed_trainings() -> list[str]:
     server = app.flow_server
     if server is None:
         return []
-    due = app.list_due_scopes()
+    tenant, due = app.settings.tenant, app.list_due_scopes()
+    begun = Counter(one.scope for one in app.trainings.list_trainings(tenant))
     for scope in due:
-        key = f"{app.settings.tenant} {scope} {datetime.now(UTC):%Y-%m-%dT%H}"
+        key = f"{tenant} {scope} {begun[scope]} {datetime.now(UTC):%Y-%m-%dT%H}"
         server.start_run(RETRAIN, {"scope": scope}, key=key)
     return due
 

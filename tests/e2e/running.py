@@ -52,7 +52,7 @@ class Up:
 
         def look() -> Any:
             assert self.process.poll() is None, self.log.read_text()
-            with suppress(httpx.TimeoutException):  # a busy machine: ask again
+            with suppress(httpx.TimeoutException, httpx.HTTPStatusError):  # a busy machine: ask again
                 return condition()
             return None
 
@@ -67,13 +67,12 @@ class Up:
     def ask_prefect(self, path: str, **body: Any) -> Any:
         """POST to the server's API."""
         response = httpx.post(f"{self.shell.settings['PREFECT_API_URL']}/{path}", json=body, timeout=60)
-        assert response.is_success, response.text
-        return response.json() if response.content else None
+        return check_answer(response).json() if response.content else None
 
     def find_deployment(self, name: str) -> str:
         """Its id, by flow and deployment."""
         response = httpx.get(f"{self.shell.settings['PREFECT_API_URL']}/deployments/name/{name}", timeout=60)
-        return str(response.json()["id"])
+        return str(check_answer(response).json()["id"])
 
     def start_run(self, name: str, **parameters: Any) -> str:
         """As a schedule does; returns the run's id."""
@@ -106,8 +105,15 @@ class Up:
             "resource": {"prefect.resource.id": "expertloop.test"},
             "payload": payload,
         }
-        response = httpx.post(f"{self.shell.settings['PREFECT_API_URL']}/events", json=[event], timeout=60)
-        assert response.is_success, response.text
+        check_answer(httpx.post(f"{self.shell.settings['PREFECT_API_URL']}/events", json=[event], timeout=60))
+
+
+def check_answer(response: httpx.Response) -> httpx.Response:
+    """It is a good one; `HTTPStatusError` says that the server is too busy or not ready, and may be asked again."""
+    if response.is_server_error:
+        response.raise_for_status()
+    assert response.is_success, response.text
+    return response
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from expertloop.deploy import SHIPPED, deploy_file
 from flows.curate import curate
 from flows.reconcile import reconcile
 from flows.retrain import retrain_when_ready
-from tasks.automation_models import Readiness
+from tasks.automation_models import QueuedTraining, Readiness, TrainingState, derive_training_id
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
+from tasks.training_models import RetrainRequest
 from tasks.wiring import use_application
 from tests.fakes.flow_server import FakeFlowServer
 from tests.integration.conftest import World
@@ -86,6 +88,25 @@ def test_a_lost_event_is_made_good_once_an_hour(world: AutomaticWorld) -> None:
     for deployment, parameters in world.fake_flow_server.started.values():
         assert deployment == "retrain-when-ready/retrain-on-event"
         assert parameters == {"scope": "everyone"}
+
+
+def test_what_became_due_after_a_training_is_not_kept_waiting_for_the_next_hour(world: AutomaticWorld) -> None:
+    world.ready = True
+    reconcile()
+    request, now = RetrainRequest(), datetime.now(UTC)
+    done = QueuedTraining(
+        training_id=derive_training_id("default", "data", request),
+        tenant="default",
+        scope="everyone",
+        dataset_id="data",
+        request=request,
+        asked_at=now,
+    )
+    world.trainings.add_training(done)
+    world.trainings.end_training(done.training_id, TrainingState.DONE, now, reason="rejected", adapter_id="adapter")
+    before = set(world.told_server.started)
+    reconcile()
+    assert set(world.told_server.started) > before
 
 
 def test_readiness_of_an_empty_company_is_zero_of_what_is_needed(home: Path) -> None:
