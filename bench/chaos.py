@@ -2,8 +2,7 @@
 
     python bench/chaos.py [--rounds 20] [--seed 1]
 
-The same as tests/e2e/test_chaos.py, longer: server, worker, training, serving process and the flow that handles cases
-take turns in random order. A round is a training of a few steps and 20 cases.
+Server, worker, training, serving process and the flow that handles cases take turns in random order. A round is a training of a few steps and 20 cases.
 """
 
 from __future__ import annotations
