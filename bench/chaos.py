@@ -2,7 +2,8 @@
 
     python bench/chaos.py [--rounds 20] [--seed 1]
 
-Server, worker, training, serving process and the flow that handles cases take turns in random order. A round is a training of a few steps and 20 cases.
+Server, worker, training, serving process and the flow that handles cases take turns in random order. A round is a
+training of a few steps and 20 cases.
 """
 
 from __future__ import annotations
