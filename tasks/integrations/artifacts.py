@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable
+from tasks.integrations.model_cache import hash_file
 
 MANIFEST = "manifest.json"
 
@@ -52,7 +53,7 @@ class Artifacts:
             system, folder = _open(url)
             local = Path(folder) if "file" in system.protocol else self._copy(system, folder, url, files)
         for name, told in files.items():
-            if not (local / name).is_file() or _hash_file(local / name) != told:
+            if not (local / name).is_file() or hash_file(local / name) != told:
                 raise ArtifactCorrupt(
                     f"{name} of the adapter in {url} is missing or was changed",
                     advice="register it again from the machine that trained it: expertloop train",
@@ -63,7 +64,7 @@ class Artifacts:
         local = self._cache / "adapters" / hashlib.sha256(url.encode()).hexdigest()[:32]
         local.mkdir(parents=True, exist_ok=True)
         for name, told in files.items():
-            if not (local / name).is_file() or _hash_file(local / name) != told:
+            if not (local / name).is_file() or hash_file(local / name) != told:
                 scratch = local / f".{name}"
                 system.get_file(f"{folder}/{name}", str(scratch))
                 scratch.rename(local / name)
@@ -85,11 +86,6 @@ def _write(system: Any, path: str, content: bytes) -> None:
         scratch.rename(path)
     else:
         system.pipe_file(path, content)
-
-
-def _hash_file(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager

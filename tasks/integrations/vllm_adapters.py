@@ -10,7 +10,6 @@ VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, and sees the folder of the adapters under
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import time
@@ -21,6 +20,7 @@ from tempfile import mkdtemp
 from pydantic import BaseModel, ValidationError
 
 from tasks.errors import BackendUnavailable, ConfigurationError
+from tasks.integrations.model_cache import hash_file
 from tasks.integrations.openai import OpenAIGenerator, open_endpoint
 from tasks.models import Generation, Message, derive_id
 from tasks.ports import Generator
@@ -122,7 +122,7 @@ class VLLMAdapters:
     def _share(self, adapter_id: str, folder: Path) -> Path:
         """The adapter's files where the server sees them; whole or not there."""
         target = self._shared / adapter_id
-        if all(_hash(target / name) == _hash(folder / name) for name in _FILES):
+        if all((target / name).is_file() and hash_file(target / name) == hash_file(folder / name) for name in _FILES):
             return target
         try:
             self._shared.mkdir(parents=True, exist_ok=True)
@@ -165,10 +165,3 @@ class _AdaptedEndpoint(OpenAIGenerator):
             # A model that is not there is refused in the same words as a wrong request.
             self._adapters.load(self._name, self._folder)
             return super().generate(prompts, max_tokens=max_tokens, within_seconds=within_seconds)
-
-
-def _hash(file: Path) -> str | None:
-    if not file.is_file():
-        return None
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -18,7 +18,7 @@ from tests.e2e.command import REPOSITORY, CommandLine, Finished
 from tests.e2e.serving import add_key
 
 CASES_A_ROUND = 20
-_DOCUMENTS = (
+DOCUMENTS = (
     "onboarding-first-week.md",
     "gateway-g1-release-notes.md",
     "dosing-arithmetic.md",
@@ -74,7 +74,7 @@ def found_company(folder: Path, model: Path, *, rounds: int) -> Company:
     """A few documents of the sample company, the pairs that quote nothing else, questions as cases; a tiny model."""
     (folder / "documents").mkdir()
     for file in (REPOSITORY / "data" / "documents").rglob("*.md"):
-        if file.name in _DOCUMENTS:
+        if file.name in DOCUMENTS:
             shutil.copy(file, folder / "documents")
     (folder / "sources.yaml").write_text("sources:\n  - name: handbook\n    url: documents\n")
     _write_portions(folder, rounds)
@@ -92,7 +92,7 @@ def found_company(folder: Path, model: Path, *, rounds: int) -> Company:
 
 def _write_portions(folder: Path, rounds: int) -> None:
     """Half of the pairs come at first: a dataset needs some; the rest and the cases in equal parts."""
-    pairs = [line for line in _read_lines("pairs.jsonl") if _quotes_only(json.loads(line), _DOCUMENTS)]
+    pairs = [line for line in _read_lines("pairs.jsonl") if _quotes_only(json.loads(line), DOCUMENTS)]
     half = len(pairs) // 2
     for number, portion in enumerate([pairs[:half], *(pairs[half + part :: rounds - 1] for part in range(rounds - 1))]):
         (folder / f"pairs-{number}.jsonl").write_text("\n".join(portion) + "\n", encoding="utf-8")

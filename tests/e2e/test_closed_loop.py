@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.e2e.command import REPOSITORY, CommandLine, Finished
+from tests.e2e.loop_company import DOCUMENTS
 from tests.e2e.running import Up, running_up
 from tests.e2e.serving import add_key
 from tests.fakes.tiny_models import save_tiny_phi
@@ -25,14 +26,6 @@ from tests.weaviate_server import WeaviateServer
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-DOCUMENTS = (
-    "onboarding-first-week.md",
-    "gateway-g1-release-notes.md",
-    "dosing-arithmetic.md",
-    "drucker-und-scanner.md",
-    "emergency-card-all-sites.md",
-    "vpn-setup-howto.md",
-)
 LEAST_PAIRS = 15
 QUESTION = "What is the emergency number?"
 CASE = {"id": "c1", "subject": "Question", "body": f"Hello,\n\n{QUESTION}\n\nRegards", "from": "eva@customer.example"}
