@@ -50,7 +50,7 @@ check: $(INSTALLED)  ## style, types, import rules, and the tests that need no s
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q $(PARALLEL) tests/unit tests/contract -m "not server and not slow"
+	@$(BIN)/python -m pytest -q $(PARALLEL) tests/unit tests/contract -m quick
 
 .PHONY: format
 format: $(INSTALLED)  ## format the code

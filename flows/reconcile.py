@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from prefect import flow
+from pydantic import NonNegativeInt
 
-from tasks.automation.tasks import end_overdue_approvals, start_missed_trainings
+from tasks.automation.tasks import end_lost_runs, end_overdue_approvals, start_missed_trainings
 from tasks.cases.tasks import empty_outbox
 
 
 @flow(name="reconcile", persist_result=False)
-def reconcile() -> list[str]:
+def reconcile(silent_minutes: NonNegativeInt = 20) -> list[str]:
     """Compare what is with what should be.
+
+    Args:
+        silent_minutes: A run that was not heard of for so long is lost: twice what the automations wait.
 
     Returns:
         The scopes for which a training was asked for.
     """
+    end_lost_runs(silent_minutes)
     end_overdue_approvals()
     empty_outbox()
     return start_missed_trainings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +35,12 @@ class FlowServer(Protocol):
             deployment: Flow and deployment.
             parameters: Of the flow.
             key: Of the reason.
+        """
+
+    def end_lost_runs(self, silence: timedelta) -> list[str]:
+        """Crash our runs that were taken, or sent a heartbeat, and then nothing for so long; returns their names.
+
+        One that never sent a heartbeat is left: its silence says nothing.
         """
 
     def send_events(self, events: Sequence[ProcessEvent]) -> None:

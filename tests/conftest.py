@@ -23,6 +23,15 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make check` runs, so that CI need not run it twice."""
+    for item in items:
+        room = item.path.relative_to(REPOSITORY / "tests").parts[0]
+        if room in {"unit", "contract"} and not any(map(item.get_closest_marker, ("server", "slow"))):
+            item.add_marker("quick")
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An EXPERTLOOP_HOME of the test's own."""

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from prefect import task
 
@@ -115,6 +115,20 @@ def start_missed_trainings() -> list[str]:
         key = f"{tenant} {scope} {begun[scope]} {datetime.now(UTC):%Y-%m-%dT%H}"
         server.start_run(RETRAIN, {"scope": scope}, key=key)
     return due
+
+
+@task(**touches_backends())
+def end_lost_runs(silent_minutes: int) -> list[str]:
+    """Crash runs that died while the Prefect server was away; returns their names.
+
+    Raises:
+        BackendUnavailable: The Prefect server does not answer.
+    """
+    server = application().flow_server
+    lost = server.end_lost_runs(timedelta(minutes=silent_minutes)) if server else []
+    if lost:
+        logger.warning("runs were lost names=%s", lost)
+    return lost
 
 
 @task(**touches_backends())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from tasks.deployment_models import Change, DeploymentFile, DeploymentStatus, ProcessEvent
-from tasks.integrations import prefect_deploy, prefect_status
+from tasks.integrations import prefect_deploy, prefect_lost_runs, prefect_status
 
 
 class PrefectFlowServer:
@@ -30,6 +31,10 @@ class PrefectFlowServer:
     def start_run(self, deployment: str, parameters: Mapping[str, str], *, key: str) -> None:
         """See `FlowServer`."""
         prefect_status.start_run(deployment, parameters, key=key)
+
+    def end_lost_runs(self, silence: timedelta) -> list[str]:
+        """See `FlowServer`."""
+        return prefect_lost_runs.end_lost_runs(silence)
 
     def send_events(self, events: Sequence[ProcessEvent]) -> None:
         """See `FlowServer`."""

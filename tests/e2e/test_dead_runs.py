@@ -6,10 +6,12 @@ No worker is needed: the test says to the server what a worker would, and then n
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +25,8 @@ from tests.e2e.command import REPOSITORY, CommandLine, prefect_server, wait_unti
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 NAME = "rebuild-index/rebuild-index"
+TAG = "expertloop"
+HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
 class Server:
@@ -45,6 +49,16 @@ class Server:
     def create_run(self) -> str:
         return str(self.post(f"deployments/{self.read_deployment()['id']}/create_flow_run", {})["id"])
 
+    def create_run_by_hand(self, tag: str) -> str:
+        """Pending, of no deployment: nothing but its tag says whose it is."""
+        flow = self.post("flows/", {"name": "anything"})
+        wanted = {"flow_id": flow["id"], "tags": [tag], "state": {"type": "PENDING"}}
+        return str(self.post("flow_runs/", wanted)["id"])
+
+    def was_heard_of(self, run_id: str) -> bool:
+        its = {"resource": {"id": [f"prefect.flow-run.{run_id}"]}, "event": {"name": [HEARTBEAT]}}
+        return bool(self.post("events/filter", {"filter": its})["total"])
+
     def set_state(self, run_id: str, state: str) -> None:
         answer = self.post(f"flow_runs/{run_id}/set_state", {"state": {"type": state}})
         assert answer["status"] == "ACCEPT", answer
@@ -56,12 +70,14 @@ class Server:
     def beat(self, run_id: str) -> None:
         event = {"id": str(uuid.uuid4()), "occurred": datetime.now(UTC).isoformat(), "payload": {}}
         resource = {"prefect.resource.id": f"prefect.flow-run.{run_id}"}
-        self.post("events", [{**event, "event": "prefect.flow-run.heartbeat", "resource": resource}])
+        self.post("events", [{**event, "event": HEARTBEAT, "resource": resource}])
 
     def wait_for_state(self, run_id: str, name: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
-            run = self.read_run(run_id)
-            return run if run["state_name"] == name else None
+            with suppress(httpx.TimeoutException):  # a busy machine: ask again
+                run = self.read_run(run_id)
+                return run if run["state_name"] == name else None
+            return None
 
         return dict(wait_until(look, what=f"{name} of run {run_id}", pause_seconds=0.3))
 
@@ -125,3 +141,28 @@ def test_a_run_that_falls_silent_is_found_freed_told_and_started_once_more_but_n
         server.set_state(other, "CRASHED")
         server.wait_for_state(other, "AwaitingRetry")
         assert server.read_run(silent)["state_name"] == "Crashed", "its second crash came before the other's first"
+
+
+def test_reconcile_finds_runs_that_died_while_no_automation_could_see_it(tmp_path: Path, api_url: str) -> None:
+    server = Server(api_url)
+    taken, at_work, without_heartbeat, foreign = (server.create_run_by_hand(tag) for tag in (TAG, TAG, TAG, "other"))
+    for run in (at_work, without_heartbeat):
+        server.set_state(run, "RUNNING")
+    server.beat(at_work)
+    shell = CommandLine(tmp_path).set(PREFECT_API_URL=api_url)
+    wait_until(lambda: server.was_heard_of(at_work), what="the heartbeat")
+
+    def reconcile(minutes: int) -> None:
+        code = f"from flows.reconcile import reconcile; reconcile(silent_minutes={minutes})"
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=shell.environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    def read_states() -> list[str]:
+        return [server.read_run(run)["state_name"] for run in (taken, at_work, without_heartbeat, foreign)]
+
+    reconcile(20)
+    assert read_states() == ["Pending", "Running", "Running", "Pending"]
+    reconcile(0)
+    assert read_states() == ["Crashed", "Crashed", "Running", "Pending"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from tasks.deployment_models import Change, DeploymentFile, DeploymentStatus, ProcessEvent
@@ -30,6 +31,10 @@ class FakeFlowServer:
     def start_run(self, deployment: str, parameters: Mapping[str, str], *, key: str) -> None:
         """Once a key."""
         self.started.setdefault(key, (deployment, parameters))
+
+    def end_lost_runs(self, silence: timedelta) -> list[str]:
+        """None is ever lost."""
+        return []
 
     def send_events(self, events: Sequence[ProcessEvent]) -> None:
         """Kept, unless it is down."""
