@@ -8,8 +8,11 @@ import importlib.util
 import io
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tasks.errors import ArtifactCorrupt, ConfigurationError
 from tasks.integrations.model_cache import build_once, check_pinned
@@ -22,7 +25,8 @@ DEFAULT_MODEL = "smollm2"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _FOLDER = "smollm2-135m-instruct-q4_1-dequantized-1"
-_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+_LICENSE = "apache-2.0"
+_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "README.md"]
 _HASHED_BYTES = 1 << 20
 _CONTEXT_TOKENS = 4096
 """Of a model that does not say."""
@@ -61,6 +65,19 @@ def fingerprint_model(folder: Path) -> str:
             stream.seek(max(0, file.stat().st_size - _HASHED_BYTES))
             digest.update(stream.read())
     return digest.hexdigest()[:12]
+
+
+def find_license(name: str, *, cache: Path) -> str | None:
+    """The license of a model that is on this machine, as the head of its README.md says it; None: it does not say."""
+    if name == DEFAULT_MODEL:
+        return _LICENSE
+    try:
+        text = (find_model(name, cache=cache) / "README.md").read_text(encoding="utf-8")
+        head = re.match(r"---\n(.*?)^---$", text, re.DOTALL | re.MULTILINE)
+        said = yaml.safe_load(head[1])["license"] if head else None
+    except (ConfigurationError, OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return None
+    return said if isinstance(said, str) else None
 
 
 def read_context_tokens(folder: Path) -> int:

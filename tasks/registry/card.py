@@ -10,20 +10,21 @@ import yaml
 from tasks.training_models import Adapter
 
 
-def write_model_card(adapter: Adapter, measured: str) -> str:
+def write_model_card(adapter: Adapter, measured: str, *, base_license: str | None) -> str:
     """The text of README.md.
 
     Args:
         adapter: What is described.
         measured: Arms and decision, as Markdown; empty when nobody judged it.
+        base_license: Of the base model, in the hub's words; None: nobody knows.
     """
+    unknown = {"license": "other", "license_name": "that of the base model, which does not say"}
     head = {
         "library_name": "peft",
         "base_model": adapter.base_model,
         "tags": ["expertloop", adapter.config.method, "rag"],
         "datasets": [adapter.dataset_id],
-        "license": "other",
-        "license_name": "that of the base model",
+        **({"license": base_license} if base_license else unknown),
     }
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---",

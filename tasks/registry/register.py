@@ -24,6 +24,7 @@ def register_adapter(
     tenant: str,
     scope: str,
     measured: str,
+    base_license: str | None,
     decision: GateDecision | None,
     artifacts: ArtifactStore,
     store: AdapterStore,
@@ -34,6 +35,7 @@ def register_adapter(
     Args:
         trained: What training left below `home`.
         measured: Arms and decision as Markdown, for the card; empty: nobody judged it.
+        base_license: Of the base model, for the card; None: nobody knows.
         decision: What the gate said.
 
     Raises:
@@ -61,7 +63,8 @@ def register_adapter(
         files={},
         created_at=now,
     )
-    url, hashes = artifacts.put(f"adapters/{adapter.adapter_id}", files, {CARD: write_model_card(adapter, measured)})
+    card = write_model_card(adapter, measured, base_license=base_license)
+    url, hashes = artifacts.put(f"adapters/{adapter.adapter_id}", files, {CARD: card})
     return store.add_adapter(adapter.model_copy(update={"url": url, "files": hashes}))
 
 

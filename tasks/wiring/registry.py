@@ -7,6 +7,7 @@ from functools import cached_property
 
 from tasks.approval_models import Approval, ApprovalDecision, ApprovalState
 from tasks.events import describe_promotion
+from tasks.integrations.causal_models import find_license
 from tasks.integrations.database.approvals import DatabaseApprovals
 from tasks.registry.approvals import decide_approval, end_overdue, make_approval
 from tasks.registry.champion import promote_adapter, roll_back
@@ -89,6 +90,7 @@ class Registry(Models, Deployment):
             tenant=self.settings.tenant,
             scope=scope,
             measured=measured,
+            base_license=find_license(trained.config.base_model, cache=self.settings.cache),
             decision=decision,
             artifacts=self.artifacts,
             store=self.adapters,

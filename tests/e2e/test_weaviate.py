@@ -114,3 +114,21 @@ def test_a_server_that_is_down_is_exit_code_4_in_two_lines(company: CommandLine)
         assert finished.code == 4
         assert len(finished.said) == 2
         assert "127.0.0.1:9" in finished.said[0]
+
+
+def test_cases_wait_for_an_index_that_is_down_say_why_and_are_handled_when_it_is_back(company: CommandLine) -> None:
+    company = company.set(EXPERTLOOP_PROCESSES=str(REPOSITORY / "data/processes"), EXPERTLOOP_MAX_ERROR="1")
+    done(company.run("ingest", "documents/products", "--json"))
+    case = {"id": "c1", "subject": "Question", "body": f"Hello,\n\n{QUESTION}", "from": "eva@customer.example"}
+    (company.folder / "cases.jsonl").write_text(json.dumps(case) + "\n")
+    run, list_ = ("cases", "run", "cases.jsonl", "--json"), ("cases", "list", "--json")
+    down = company.set(EXPERTLOOP_INDEX_URL="weaviate+http://127.0.0.1:9?grpc=10")
+    finished = down.run(*run)
+    assert (finished.code, finished.out) == (4, "")
+    (waiting,) = down.run(*list_).records
+    assert waiting["state"] == "waiting"
+    assert "127.0.0.1:9" in waiting["note"]
+    assert done(company.run(*run))["id"] == "c1"
+    (handled,) = company.run(*list_).records
+    assert handled["state"] == "handled"
+    assert "3.0 m" in handled["reply"]

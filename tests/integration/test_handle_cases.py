@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from flows.handle_cases import handle_cases
 from tasks.case_models import CaseState, Decision
+from tasks.errors import BackendUnavailable
 from tasks.integrations.case_tables import read_table
+from tasks.integrations.database.engine import Database
 from tasks.models import Answer, Question
 from tasks.settings import Settings
 from tasks.wiring import use_application
@@ -76,9 +80,33 @@ def test_who_listens_is_told_of_cases_that_need_a_person(
     )
 
 
-def test_rows_of_a_table_are_cases(world: CasesWorld, tmp_path: Path) -> None:
-    import sqlite3
+def test_a_database_that_is_locked_loses_no_case_and_none_is_handled_twice(world: CasesWorld, tmp_path: Path) -> None:
+    world.database.migrate()
+    world.database.close()
+    file = world.settings.home / "expertloop.db"
+    world.__dict__["database"] = Database(f"sqlite:///{file}", busy_timeout_seconds=0.1)
+    process = world.load_process("claims")
+    (tmp_path / "cases.jsonl").write_text('{"id": "c1", "text": "Is hail insured?", "from": "p@x.example"}')
+    source = world.open_case_source(process, str(tmp_path / "cases.jsonl"))
+    with closing(sqlite3.connect(file, isolation_level=None)) as somebody:
 
+        def answer_and_lock(questions: Sequence[Question], **_options: object) -> list[Answer]:
+            somebody.execute("BEGIN IMMEDIATE")
+            return world.answerer(questions)
+
+        world.__dict__["answer_questions"] = answer_and_lock
+        with pytest.raises(BackendUnavailable, match="locked"):
+            list(world.open_handler(process).work_through(source))
+        somebody.execute("ROLLBACK")
+    del world.__dict__["answer_questions"]
+    (case,) = world.cases.list_cases("default")
+    assert (case.state, case.outcome) == (CaseState.WAITING, None)
+    (handled,) = world.open_handler(process).work_through(source)
+    assert handled.state is CaseState.HANDLED
+    assert world.outbox.count_waiting("default", ["reply"]) == 1
+
+
+def test_rows_of_a_table_are_cases(world: CasesWorld, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "crm.db") as crm:
         crm.execute('CREATE TABLE tickets (id TEXT PRIMARY KEY, text TEXT, "from" TEXT, colour TEXT)')
         crm.execute("INSERT INTO tickets VALUES ('t1', 'Is hail insured?', 'eva@x.example', 'red')")

@@ -56,6 +56,7 @@ def test_a_registered_adapter_has_a_card_and_its_files_can_be_fetched(app: Appli
     assert (folder / "adapter_model.safetensors").read_bytes() == b"one"
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlibrary_name: peft\n")
+    assert "\nlicense: apache-2.0\n---" in card
     assert "F1 0.9" in card
 
 
