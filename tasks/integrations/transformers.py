@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _BATCH_TOKENS = 8192
 _BATCH_PROMPTS = 16
+_CACHED_TOKENS = 2048
+"""Of all prompts together, read at once on a processor: what is between two layers then stays in its cache."""
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -135,6 +137,8 @@ class TransformersGenerator:
             max_new_tokens=max_tokens, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
         )
         with self.borrow_model() as (model, _), torch.inference_mode():
+            if model.device.type == "cpu" and len(batch) > 1:
+                config.prefill_chunk_size = max(1, _CACHED_TOKENS // len(batch))
             padded = [[stops[0]] * (width - len(row)) + row for row in batch]
             mask = [[0] * (width - len(row)) + [1] * len(row) for row in batch]
             output = model.generate(
