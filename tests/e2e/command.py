@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 BIN = Path(sys.executable).parent
 REPOSITORY = Path(__file__).parents[2]
 MINUTES = 60
@@ -177,6 +179,21 @@ def prefect_server(folder: Path) -> Iterator[str]:
     with running(shell, *command, log=log):
         wait_until(lambda: answers(f"{url}/health"), what=f"Prefect server, see {log}", pause_seconds=0.2)
         yield url
+
+
+def ask_prefect(method: str, url: str, body: Any = None) -> httpx.Response:
+    """What a Prefect server answers; 503 is asked again.
+
+    Its requests wait up to a minute for its SQLite file, over which some of them hold each other up, and then say so.
+    """
+
+    def ask() -> httpx.Response | None:
+        response = httpx.request(method, url, json=body, timeout=3 * MINUTES)
+        return None if response.status_code == 503 else response
+
+    answered = wait_until(ask, what=f"an answer of {url}", pause_seconds=1)
+    assert isinstance(answered, httpx.Response)
+    return answered
 
 
 def answers(url: str) -> bool:

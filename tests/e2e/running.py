@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.e2e.command import BIN, CommandLine, die_with_us, kill_group, wait_until
+from tests.e2e.command import BIN, CommandLine, ask_prefect, die_with_us, kill_group, wait_until
 
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 READY = r"ready: answers at (http://\S+), Prefect at (http://\S+);"
@@ -66,12 +66,12 @@ class Up:
 
     def ask_prefect(self, path: str, **body: Any) -> Any:
         """POST to the server's API."""
-        response = httpx.post(f"{self.shell.settings['PREFECT_API_URL']}/{path}", json=body, timeout=60)
+        response = ask_prefect("POST", f"{self.shell.settings['PREFECT_API_URL']}/{path}", body)
         return check_answer(response).json() if response.content else None
 
     def find_deployment(self, name: str) -> str:
         """Its id, by flow and deployment."""
-        response = httpx.get(f"{self.shell.settings['PREFECT_API_URL']}/deployments/name/{name}", timeout=60)
+        response = ask_prefect("GET", f"{self.shell.settings['PREFECT_API_URL']}/deployments/name/{name}")
         return str(check_answer(response).json()["id"])
 
     def start_run(self, name: str, **parameters: Any) -> str:
@@ -105,7 +105,7 @@ class Up:
             "resource": {"prefect.resource.id": "expertloop.test"},
             "payload": payload,
         }
-        check_answer(httpx.post(f"{self.shell.settings['PREFECT_API_URL']}/events", json=[event], timeout=60))
+        check_answer(ask_prefect("POST", f"{self.shell.settings['PREFECT_API_URL']}/events", [event]))
 
 
 def check_answer(response: httpx.Response) -> httpx.Response:

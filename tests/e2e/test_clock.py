@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 
-from tests.e2e.command import BIN, REPOSITORY, CommandLine, prefect_server, running, wait_until
+from tests.e2e.command import BIN, REPOSITORY, CommandLine, ask_prefect, prefect_server, running, wait_until
 from tests.e2e.running import ENDED
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -40,7 +38,7 @@ class Schedules:
 
     def plan(self, name: str, begin: datetime, end: datetime) -> list[datetime]:
         """Let the server make the runs between two moments; returns when they are due."""
-        deployment = httpx.get(f"{self.url}/deployments/name/{name}", timeout=60).json()["id"]
+        deployment = ask_prefect("GET", f"{self.url}/deployments/name/{name}").json()["id"]
         wanted = {"start_time": begin.isoformat(), "end_time": end.isoformat(), "min_runs": 500, "max_runs": 500}
         self._post(f"deployments/{deployment}/schedule", wanted)
         due = {"after_": begin.isoformat(), "before_": end.isoformat()}
@@ -51,7 +49,7 @@ class Schedules:
         return list(self._post("flow_runs/filter", {**wanted, "limit": 200}))
 
     def _post(self, path: str, body: Any) -> Any:
-        response = httpx.post(f"{self.url}/{path}", json=body, timeout=60)
+        response = ask_prefect("POST", f"{self.url}/{path}", body)
         assert response.is_success, response.text
         return response.json() if response.content else None
 
@@ -112,9 +110,7 @@ def test_a_machine_that_slept_over_seven_nights_reads_its_documents_once(schedul
     late = {"expected_start_time": {"before_": now.isoformat()}, "tags": {"all_": ["documents", "auto-scheduled"]}}
 
     def all_ended() -> bool:
-        with suppress(httpx.TimeoutException):  # a busy machine: ask again
-            return all(run["state_type"] in ENDED for run in schedules.list_runs(flow_runs=late))
-        return False
+        return all(run["state_type"] in ENDED for run in schedules.list_runs(flow_runs=late))
 
     # One at a time: no run is cancelled because another is at work.
     worker = (BIN / "prefect", "worker", "start", "--pool", "expertloop-cpu", "--type", "process", "--limit", "1")

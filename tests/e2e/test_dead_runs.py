@@ -11,16 +11,15 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.e2e.command import REPOSITORY, CommandLine, prefect_server, wait_until
+from tests.e2e.command import REPOSITORY, CommandLine, ask_prefect, prefect_server, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -36,15 +35,15 @@ class Server:
         self._url = url
 
     def post(self, path: str, body: Any) -> Any:
-        response = httpx.post(f"{self._url}/{path}", json=body, timeout=60)
+        response = ask_prefect("POST", f"{self._url}/{path}", body)
         assert response.is_success, response.text
         return response.json() if response.content else None
 
     def read_deployment(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self._url}/deployments/name/{NAME}", timeout=60).json())
+        return dict(ask_prefect("GET", f"{self._url}/deployments/name/{NAME}").json())
 
     def read_run(self, run_id: str) -> dict[str, Any]:
-        return dict(httpx.get(f"{self._url}/flow_runs/{run_id}", timeout=60).json())
+        return dict(ask_prefect("GET", f"{self._url}/flow_runs/{run_id}").json())
 
     def create_run(self) -> str:
         return str(self.post(f"deployments/{self.read_deployment()['id']}/create_flow_run", {})["id"])
@@ -74,10 +73,8 @@ class Server:
 
     def wait_for_state(self, run_id: str, name: str) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
-            with suppress(httpx.TimeoutException):  # a busy machine: ask again
-                run = self.read_run(run_id)
-                return run if run["state_name"] == name else None
-            return None
+            run = self.read_run(run_id)
+            return run if run["state_name"] == name else None
 
         return dict(wait_until(look, what=f"{name} of run {run_id}", pause_seconds=0.3))
 

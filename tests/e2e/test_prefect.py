@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from tests.e2e.command import (
     LIMIT_SECONDS,
     REPOSITORY,
     CommandLine,
+    ask_prefect,
     die_with_us,
     kill_group,
     prefect_server,
@@ -49,11 +49,9 @@ def prefect(shell: CommandLine, *arguments: str) -> str:
 
 def ask_server(url: str, path: str, **body: Any) -> Any:
     """POST JSON to the server's API."""
-    request = urllib.request.Request(
-        f"{url}/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=60) as response:
-        return json.load(response)
+    response = ask_prefect("POST", f"{url}/{path}", body)
+    assert response.is_success, response.text
+    return response.json()
 
 
 @contextmanager
