@@ -184,7 +184,7 @@ def prefect_server(folder: Path) -> Iterator[str]:
 def ask_prefect(method: str, url: str, body: Any = None) -> httpx.Response:
     """What a Prefect server answers; 503 is asked again.
 
-    Its requests wait up to a minute for its SQLite file, over which some of them hold each other up, and then say so.
+    Under load its requests were seen to wait a minute for its locked SQLite file, and then to say so.
     """
 
     def ask() -> httpx.Response | None:

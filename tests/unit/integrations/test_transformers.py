@@ -59,6 +59,19 @@ def test_the_packaged_model_answers_in_batches_as_it_does_alone(smollm2: Transfo
     assert smollm2.identity.startswith("smollm2@")
 
 
+def test_prompts_that_are_read_in_pieces_are_answered_as_those_read_whole(
+    phi: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = TransformersGenerator(str(phi), cache=tmp_path, dtype="float32")
+    prompts = [chat("Hi"), chat("Say hello. " * 9), chat("Say hello. " * 20)]
+    whole = generator.generate(prompts, max_tokens=6)
+    monkeypatch.setattr("tasks.integrations.transformers._CACHED_TOKENS", 60)
+    pieces = generator.generate(prompts, max_tokens=6)
+    assert max(one.prompt_tokens for one in pieces) > 60 // len(prompts) * 3
+    assert [one.text for one in pieces] == [one.text for one in whole]
+    assert [one.mean_logprob for one in pieces] == pytest.approx([one.mean_logprob for one in whole], abs=1e-4)
+
+
 def test_an_answer_that_is_cut_says_so(smollm2: TransformersGenerator) -> None:
     (generation,) = smollm2.generate([chat("Count from one to one hundred.", "Be long.")], max_tokens=2)
     assert (generation.finish, generation.completion_tokens) == ("length", 2)
