@@ -21,6 +21,7 @@ from tasks.document_ports import (
 from tasks.documents.chunk import chunk_document, embedded_text
 from tasks.documents.manifest import Decision, decide, failed_outcome, read_outcome
 from tasks.errors import BackendUnavailable, DocumentRejected
+from tasks.file_names import read_file_name
 from tasks.language import detect_language
 from tasks.models import ChunkedDocument, Element, PartitionedDocument, Problem, Run, derive_version_id, hash_text
 from tasks.ports import TokenCounter
@@ -178,7 +179,7 @@ class DocumentReader:
             document,
             counter=plan.counter,
             max_tokens=plan.max_tokens,
-            fallback_title=listed.title or PurePosixPath(listed.file_name).stem,
+            fallback_title=listed.title or read_file_name(listed.file_name),
             language=listed.language,
             detect_language=detect_language,
         )

@@ -64,7 +64,7 @@ class Up:
         assert isinstance(found, re.Match)
         return found
 
-    def ask_prefect(self, path: str, **body: Any) -> Any:
+    def ask_prefect(self, path: str, /, **body: Any) -> Any:
         """POST to the server's API."""
         response = ask_prefect("POST", f"{self.shell.settings['PREFECT_API_URL']}/{path}", body)
         return check_answer(response).json() if response.content else None

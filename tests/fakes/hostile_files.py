@@ -59,11 +59,12 @@ def write_docx(path: Path, *paragraphs: str) -> Path:
     return path
 
 
-def write_xlsx(path: Path, sheets: dict[str, list[list[object]]]) -> Path:
-    """A workbook."""
+def write_xlsx(path: Path, sheets: dict[str, list[list[object]]], *, title: str | None = None) -> Path:
+    """A workbook; the title is one of its properties."""
     import openpyxl
 
     workbook = openpyxl.Workbook()
+    workbook.properties.title = title
     for number, (name, rows) in enumerate(sheets.items()):
         sheet = workbook.active if number == 0 else workbook.create_sheet()
         sheet.title = name

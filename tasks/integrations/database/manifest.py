@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tasks.document_ports import Candidate, Gone, Known, NewVersion, Reading
+from tasks.file_names import read_file_name
 from tasks.integrations.database.engine import Database, update_rows, upsert
 from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.locks import lock_name
@@ -107,11 +107,11 @@ class DatabaseManifest:
         with self._database.read() as connection:
             copy = copied_version(connection, version_id, document_id=document_id, groups=listed.groups)
             query = sa.select(documents.c.path).where(documents.c.live_version_id == version_id)
-            former = PurePosixPath(connection.execute(query).scalar_one()).stem
+            former = read_file_name(connection.execute(query).scalar_one())
         title, text = copy.document.title, copy.document.text
-        if title != " ".join(former.split()) or title in text:
+        if title != former or title in text:
             return copy
-        renamed = " ".join((listed.title or PurePosixPath(listed.file_name).stem).split())
+        renamed = " ".join((listed.title or read_file_name(listed.file_name)).split())
         return copy._replace(document=copy.document.model_copy(update={"title": renamed}))
 
     def record_readings(self, run: Run, readings: Sequence[Reading]) -> None:

@@ -61,8 +61,9 @@ def read_xlsx(content: Content) -> Reading:
         for sheet in workbook.worksheets:
             sheet.reset_dimensions()
             pieces += _sheet_pieces(sheet.title, ([_show_cell(cell) for cell in row] for row in sheet.iter_rows()))
+        title = (workbook.properties.title or "").strip()
         workbook.close()
-    return Reading(pieces)
+    return Reading(pieces, title=title or None)
 
 
 def read_xls(content: Content) -> Reading:

@@ -25,6 +25,8 @@ from tasks.models import Element, PartitionedDocument
 _TEXTUAL_NAMES = frozenset({"", "log", "text", "txt", *kinds.TEXT_EXTENSIONS})
 _CONVERTED = {"doc": "docx", "ppt": "pptx", "odp": "pptx", "ods": "xlsx"}
 _NOTHING_BUT_TEXT = frozenset({"csv", "tsv", "json", "jsonl", "text", "md"})
+_WORKBOOKS = frozenset({"xlsx", "xls", "ods"})
+"""Their headings name sheets, and "Sheet 1" or "Read me" is not what the file is about: its name is."""
 _PANDOC = frozenset({"epub", "odt", "rst", "org", "rtf"})
 
 
@@ -45,7 +47,7 @@ def partition_file(job: PartitionJob, options: ReadOptions) -> PartitionedDocume
         raise _no_readable_part(content, reading)
     return PartitionedDocument(
         elements=elements,
-        title=reading.title or _first_heading(elements),
+        title=reading.title or (None if kind in _WORKBOOKS else _first_heading(elements)),
         media_type=MEDIA_TYPES[kind],
         may_be_empty=kind in MAY_BE_EMPTY or not elements,
         problems=reading.problems,

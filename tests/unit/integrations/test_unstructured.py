@@ -91,6 +91,7 @@ READABLE: dict[str, Builder] = {
     "pdf-inside.docx": write_pdf,
     "html-inside.txt": as_text(REMOTE_HTML),
     "text-inside.docx": as_text("Only text under a letter's name."),
+    "titled.xlsx": lambda path: write_xlsx(path, {"Read me": PRICES}, title="Prices of spare parts"),
     "prices.xlsx": lambda path: write_xlsx(path, {"Prices 2026": PRICES, "Notes": [["Valid until May"]]}),
     "remote.html": as_text(REMOTE_HTML),
     "external.xml": lambda path: path.write_text(external_entity(path.parent / "secret.txt")),
@@ -240,6 +241,11 @@ def test_a_workbook_is_sheets_with_tables(read: Read) -> None:
         ("title", "Notes", 0),
         ("text", "Valid until May", 0),
     ]
+
+
+def test_a_workbook_is_called_by_its_title_or_file_not_by_its_first_sheet(read: Read) -> None:
+    assert read("prices.xlsx").title is None
+    assert read("titled.xlsx").title == "Prices of spare parts"
 
 
 def test_delimited_text_is_one_table_with_a_header(read: Read) -> None:
