@@ -44,18 +44,24 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("--questions", type=int, default=320, help="held-out questions an arm")
     parser.add_argument("--minutes", type=float, default=110, help="of one sitting")
-    parser.add_argument("more", nargs="*", help="more options of `expertloop train`")
-    arguments = parser.parse_args()
+    mine, more = split_words(sys.argv[1:])
+    arguments = parser.parse_args(mine)
     home = arguments.home.absolute()
     prepare(arguments.folder, home)
     print(describe_processor(), flush=True)
-    words = ("train", *TRAINING, "--max-questions", str(arguments.questions), *arguments.more, "--json")
+    words = ("train", *TRAINING, "--max-questions", str(arguments.questions), *more, "--json")
     try:
         result = json.loads(run(home, *words, seconds=60 * arguments.minutes))
     except subprocess.TimeoutExpired:
         print(f"stopped after {arguments.minutes:g} minutes; the same command goes on")
         return
     show(result)
+
+
+def split_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """Our own options, and what comes after "--": those of `expertloop train`."""
+    place = words.index("--") if "--" in words else len(words)
+    return words[:place], words[place + 1 :]
 
 
 def prepare(folder: Path, home: Path) -> None:
