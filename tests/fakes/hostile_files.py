@@ -26,6 +26,31 @@ def write_pdf(path: Path, pages: int = 1, text: str = "Pump manual page", passwo
     return path
 
 
+def write_partly_scanned_pdf(path: Path, *, scanned: str) -> Path:
+    """A page of text, a stamped page that is a picture of text, an empty page, one of text with a small picture."""
+    import pikepdf
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("RGB", (1240, 1754), "white")
+    ImageDraw.Draw(picture).text((120, 300), scanned, fill="black", font=ImageFont.load_default(size=56))
+    scan = io.BytesIO()
+    picture.save(scan, "PDF", resolution=150)
+    write_pdf(path, pages=3)
+    with pikepdf.open(path, allow_overwriting_input=True) as document, pikepdf.open(scan) as other:
+        image = document.copy_foreign(next(iter(other.pages[0].get_images().values())))
+        for page in document.pages[1:]:
+            page.add_resource(image, pikepdf.Name.XObject, pikepdf.Name("/Scan"))
+        stamped, illustrated = document.pages[1:]
+        stamp = b"BT /F 8 Tf 20 20 Td (Page 2 of 4) Tj ET q 595 0 0 842 0 0 cm /Scan Do Q"
+        stamped.Contents = document.make_stream(stamp)
+        illustrated.contents_add(document.make_stream(b"q 119 0 0 168 20 20 cm /Scan Do Q"))
+        document.add_blank_page(page_size=(595, 842))
+        document.pages.insert(2, document.pages[-1])
+        del document.pages[-1]
+        document.save(path)
+    return path
+
+
 def _write_objects(path: Path, objects: list[str]) -> None:
     body = io.BytesIO(b"")
     body.write(b"%PDF-1.4\n")

@@ -15,10 +15,10 @@ from typing import BinaryIO
 
 from tasks.errors import DocumentRejected
 from tasks.integrations.unstructured.kinds import password_protected
-from tasks.integrations.unstructured.reading import Content, Piece, Reading, base_name
+from tasks.integrations.unstructured.reading import Content, Piece, Reading, as_problem, base_name
 from tasks.integrations.unstructured.rich import read_html_text
 from tasks.integrations.unstructured.texts import decode, detect_encoding, read_text
-from tasks.models import PartProblem, Problem
+from tasks.models import PartProblem
 
 MAX_DEPTH = 4
 PART_SEPARATOR = " > "
@@ -81,11 +81,6 @@ def read_parts(parts: Iterator[Content | PartProblem], read_part: ReadPart, budg
             problem.model_copy(update={"part": _join(part.name, problem.part)}) for problem in reading.problems
         ]
     return Reading(pieces, problems=tuple(problems))
-
-
-def as_problem(part: str, error: DocumentRejected) -> PartProblem:
-    """A refusal as a finding."""
-    return PartProblem(part=part, problem=Problem(reason=error.reason, message=error.message, advice=error.advice))
 
 
 def _join(outer: str, inner: str | None) -> str:

@@ -7,14 +7,15 @@ import io
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, BinaryIO
 
 from tasks.errors import DocumentRejected
 from tasks.integrations.unstructured.kinds import password_protected
 from tasks.integrations.unstructured.pdf_headings import rank_headings
-from tasks.integrations.unstructured.reading import Content, Piece, Reading, ReadOptions, base_name
+from tasks.integrations.unstructured.reading import Content, Piece, Reading, ReadOptions, as_problem, base_name
 from tasks.integrations.unstructured.rich import map_elements, needs_program
 
 _PAGES_BY_UNSTRUCTURED = 400
@@ -23,6 +24,19 @@ _PAGES_BY_UNSTRUCTURED = 400
 _OCR_DPI = 200
 """Tesseract is made for 200 to 300 dots an inch; more is slower and reads no better."""
 _POINTS_PER_INCH = 72
+
+_STAMP_LETTERS = 40
+_PICTURE_SHARE = 0.5
+"""Fewer embedded letters, and a picture over this share of the page: it was scanned."""
+
+_MOST_SCANNED = 60
+"""Of a file that also has text: to recognise a page takes seconds, and a file that takes too long loses all of it."""
+_TOO_MANY_SCANS = DocumentRejected(
+    f"more than {_MOST_SCANNED} scanned pages beside pages of text",
+    reason="too-many-scans",
+    advice="split the file, or set EXPERTLOOP_PARTITION_STRATEGY=ocr_only and a longer "
+    "EXPERTLOOP_PARTITION_TIMEOUT_SECONDS",
+)
 
 _LINE_END_HYPHEN = re.compile(r"(?<=[^\W\d_])-\s+(?=([^\W\d_]))(?!(?:und|oder|bzw|sowie|and|or|to)\b)")
 
@@ -40,9 +54,34 @@ def read_pdf(content: Content, options: ReadOptions) -> Reading:
     if options.strategy != "ocr_only":
         pieces = _read_embedded_text(content) if pages <= _PAGES_BY_UNSTRUCTURED else []
         pieces = pieces or _read_fast(content)
-    if not any(piece.text.strip() for piece in pieces) and options.strategy != "fast":
-        pieces = _recognise_pdf(content, options)
-    return Reading(pieces)
+    scanned = [] if options.strategy == "fast" else _find_scanned_pages(content, pieces, pages)
+    if not scanned:
+        return Reading(pieces)
+    if not list_ocr_languages():
+        if len(scanned) == pages:
+            raise needs_program(content.name, "tesseract", "scanned pages (no text is embedded in the file)")
+        missing = needs_program(content.name, "tesseract", "scanned pages")
+        return Reading(pieces, problems=tuple(as_problem(f"page {number}", missing) for number in scanned))
+    read, left = (scanned, []) if len(scanned) == pages else (scanned[:_MOST_SCANNED], scanned[_MOST_SCANNED:])
+    with content.open() as handle:
+        recognised = list(_recognise_pictures(_draw_pages(handle, read), options))
+    kept = [piece for piece in pieces if piece.page not in set(read)]
+    whole = sorted([*kept, *recognised], key=lambda piece: piece.page or 0)
+    return Reading(whole, problems=tuple(as_problem(f"page {number}", _TOO_MANY_SCANS) for number in left))
+
+
+def _find_scanned_pages(content: Content, pieces: list[Piece], pages: int) -> list[int]:
+    """Pages to be recognised, counted from 1: all where no text is embedded, else those that are little but a picture.
+
+    What merges files stamps its own line on scanned pages, so a few letters do not make a page of text.
+    """
+    letters = Counter[int]()
+    for piece in pieces:
+        letters[piece.page or 0] += sum(map(str.isalnum, piece.text))
+    if not letters.total():
+        return list(range(1, pages + 1))
+    bare = [number for number in range(1, pages + 1) if letters[number] < _STAMP_LETTERS]
+    return _find_pictures(content, bare) if bare else []
 
 
 def _count_pages(content: Content) -> int:
@@ -122,20 +161,37 @@ def _ocr_languages(language: str | None) -> list[str]:
     return [code for code in dict.fromkeys(wanted) if code in known] or list(known[:1])
 
 
-def _recognise_pdf(content: Content, options: ReadOptions) -> list[Piece]:
-    """Pages are drawn by pdfium, one at a time: unstructured's own way needs poppler, and all pages in memory."""
-    if not list_ocr_languages():
-        raise needs_program(content.name, "tesseract", "scanned pages (no text is embedded in the file)")
-    with content.open() as handle:
-        return list(_recognise_pictures(_draw_pages(handle), options))
+def _find_pictures(content: Content, numbers: Sequence[int]) -> list[int]:
+    """Those of the pages of which one picture covers the most, or one drawing that may hold such a picture."""
+    import pypdfium2
+
+    kinds = [pypdfium2.raw.FPDF_PAGEOBJ_IMAGE, pypdfium2.raw.FPDF_PAGEOBJ_FORM]
+    found = []
+    with content.open() as handle, pypdfium2.PdfDocument(handle) as document:
+        for number in numbers:
+            page = document[number - 1]
+            width, height = page.get_size()
+            # Only what lies on the page itself: pdfium tells the bounds inside of a drawing by the drawing's own scale.
+            covered = (_measure_area(one.get_bounds()) for one in page.get_objects(filter=kinds, max_depth=1))
+            if max(covered, default=0.0) >= _PICTURE_SHARE * width * height:
+                found.append(number)
+            page.close()
+    return found
 
 
-def _draw_pages(handle: BinaryIO) -> Iterator[Any]:
+def _measure_area(bounds: tuple[float, float, float, float]) -> float:
+    left, bottom, right, top = bounds
+    return (right - left) * (top - bottom)
+
+
+def _draw_pages(handle: BinaryIO, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """By pdfium, one at a time: unstructured's own way needs poppler, and all pages in memory."""
     import pypdfium2
 
     document = pypdfium2.PdfDocument(handle)
-    for page in document:
-        yield page.render(scale=_OCR_DPI / _POINTS_PER_INCH).to_pil()
+    for number in numbers:
+        page = document[number - 1]
+        yield number, page.render(scale=_OCR_DPI / _POINTS_PER_INCH).to_pil()
         page.close()
     document.close()
 
@@ -149,15 +205,15 @@ def read_image(content: Content, options: ReadOptions) -> Reading:
         raise needs_program(content.name, "tesseract", "pictures")
     register_heif_opener()
     with content.open() as handle, Image.open(handle) as picture:
-        return Reading(list(_recognise_pictures(ImageSequence.Iterator(picture), options)))
+        return Reading(list(_recognise_pictures(enumerate(ImageSequence.Iterator(picture), 1), options)))
 
 
-def _recognise_pictures(pictures: Iterable[Any], options: ReadOptions) -> Iterator[Piece]:
-    """What tesseract reads in each picture; the n-th is page n."""
+def _recognise_pictures(pictures: Iterable[tuple[int, Any]], options: ReadOptions) -> Iterator[Piece]:
+    """What tesseract reads in each picture, under the number of its page."""
     from unstructured.partition.image import partition_image
 
     languages = _ocr_languages(options.language)
-    for number, picture in enumerate(pictures, 1):
+    for number, picture in pictures:
         elements = partition_image(file=_as_png(picture), strategy="ocr_only", languages=languages)
         for piece in map_elements(elements, heading_depths=rank_headings(elements)):
             yield piece._replace(page=number)

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, Literal, NamedTuple
 
 from tasks.errors import DocumentRejected
-from tasks.models import Element, PartProblem
+from tasks.models import Element, PartProblem, Problem
 
 ElementKind = Literal["title", "text", "list-item", "table", "code", "other"]
 
@@ -78,6 +78,11 @@ class Reading(NamedTuple):
     pieces: list[Piece]
     title: str | None = None
     problems: tuple[PartProblem, ...] = ()
+
+
+def as_problem(part: str, error: DocumentRejected) -> PartProblem:
+    """A refusal as a finding."""
+    return PartProblem(part=part, problem=Problem(reason=error.reason, message=error.message, advice=error.advice))
 
 
 class ReadOptions(NamedTuple):

@@ -15,8 +15,9 @@ import pytest
 
 from tasks.document_ports import PartitionJob, PartitionOutcome
 from tasks.errors import ConfigurationError
-from tasks.integrations.unstructured import UnstructuredPartitioner
+from tasks.integrations.unstructured import UnstructuredPartitioner, pdf
 from tasks.integrations.unstructured.pdf import list_ocr_languages
+from tasks.integrations.unstructured.reading import Content, ReadOptions
 from tasks.integrations.unstructured.rich import find_libreoffice
 from tasks.models import PartitionedDocument
 from tasks.settings import Settings
@@ -28,6 +29,7 @@ from tests.fakes.hostile_files import (
     mail_with,
     truncate,
     write_docx,
+    write_partly_scanned_pdf,
     write_pdf,
     write_xlsx,
     write_zip_bomb,
@@ -81,12 +83,14 @@ def nested_zip(depth: int) -> bytes:
     return data
 
 
+SCANNED = "The valve of boiler nine is red."
 PRICES: list[list[object]] = [["Article", "Price"], ["Pump", 10.5], ["Valve", 20]]
 
 READABLE: dict[str, Builder] = {
     "empty.txt": as_bytes(b""),
     "blank.md": as_text(" \n\n \t"),
     "plain.pdf": write_pdf,
+    "partly-scanned.pdf": lambda path: write_partly_scanned_pdf(path, scanned=SCANNED),
     "report.docx": write_docx,
     "pdf-inside.docx": write_pdf,
     "html-inside.txt": as_text(REMOTE_HTML),
@@ -225,6 +229,30 @@ def test_undecodable_bytes_are_replaced_and_the_rest_is_kept(read: Read) -> None
 def test_a_pdf_has_pages_and_a_heading_by_size(read: Read) -> None:
     assert {element.page for element in read("plain.pdf").elements} == {1}
     assert read("plain.pdf").media_type == "application/pdf"
+
+
+def test_scanned_pages_among_pages_of_text_are_recognised_and_no_others(read: Read) -> None:
+    document = read("partly-scanned.pdf")
+    pages = [(element.page, element.text) for element in document.elements]
+    assert [number for number, text in pages if text.startswith("Pump manual page")] == [1, 4]
+    if list_ocr_languages():
+        assert "boiler nine is red" in " ".join(text for number, text in pages if number == 2)
+        assert {number for number, _ in pages} == {1, 2, 4}
+        assert document.problems == ()
+    else:
+        assert [(one.part, one.problem.reason) for one in document.problems] == [("page 2", "needs-tesseract")]
+
+
+def test_without_the_program_scanned_pages_are_named_and_the_text_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pdf, "list_ocr_languages", lambda: ())
+    file = write_partly_scanned_pdf(tmp_path / "partly.pdf", scanned=SCANNED)
+    options = ReadOptions(strategy="auto", language=None, max_text_mb=20)
+    reading = pdf.read_pdf(Content("partly.pdf", path=file), options)
+    assert any("Pump manual page 1" in piece.text for piece in reading.pieces)
+    assert [(one.part, one.problem.reason) for one in reading.problems] == [("page 2", "needs-tesseract")]
+    assert pdf.read_pdf(Content("partly.pdf", path=file), options._replace(strategy="fast")).problems == ()
 
 
 def test_a_letter_has_its_styled_heading(read: Read) -> None:
