@@ -217,13 +217,13 @@ class StoreSource:
         except PermissionError:
             if not folder:
                 raise
-            uri = self._make_uri(store, _join(root, folder)) + "/"
+            uri = write_uri(self._config.url, store, _join(root, folder)) + "/"
             yield self._rules.describe(Entry(folder, uri, problem=UNREADABLE))
 
     def _describe(self, store: Any, info: Mapping[str, Any], relative: str, named: Readers | None) -> ListedDocument:
         entry = Entry(
             relative,
-            self._make_uri(store, str(info["name"])),
+            write_uri(self._config.url, store, str(info["name"])),
             size_bytes=info.get("size"),
             modified=_read_time(info),
             etag=_read_etag(info),
@@ -242,10 +242,15 @@ class StoreSource:
 
         return self._rules.read_sidecar(relative, read)
 
-    def _make_uri(self, store: Any, name: str) -> str:
-        scheme, chain, rest = self._config.url.partition("::")
-        uri = f"{scheme.partition('://')[0]}://{name}::{rest}" if chain else store.unstrip_protocol(name)
-        return hide_secrets(escape_unprintable(uri))
+
+def write_uri(url: str, store: Any, name: str) -> str:
+    """Where a person opens an object of a source's store, by the name of the store that the source's URL has."""
+    first, chain, rest = url.partition("::")
+    scheme = first.partition("://")[0]
+    uri = f"{scheme}://{name}::{rest}" if chain else str(store.unstrip_protocol(name))
+    if not chain and scheme in _EXTRAS:
+        uri = f"{scheme}://{uri.partition('://')[2]}"
+    return hide_secrets(escape_unprintable(uri))
 
 
 def _iterate_inside(store: Any, root: str, folder: str) -> Iterator[tuple[Mapping[str, Any], str]]:
