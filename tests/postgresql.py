@@ -93,11 +93,23 @@ class PostgreSQLServer:
                 raise RuntimeError(f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}")
             time.sleep(0.05)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Every process of it is stopped while the block runs: its connections stay open, and nothing answers."""
+        family = self._list_processes()
+        try:
+            for process in family:
+                process.suspend()
+            yield
+        finally:
+            for process in reversed(family):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+
     def kill(self) -> None:
         """`kill -9` for the server and every process of it, as if the machine had gone."""
         assert self._process is not None
-        postmaster = psutil.Process(self._process.pid)
-        family = [postmaster, *postmaster.children(recursive=True)]
+        family = self._list_processes()
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -137,6 +149,11 @@ class PostgreSQLServer:
     def url(self, database: str) -> str:
         """What `EXPERTLOOP_DATABASE_URL` takes."""
         return f"postgresql+psycopg://{ROLE}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    def _list_processes(self) -> list[psutil.Process]:
+        assert self._process is not None
+        postmaster = psutil.Process(self._process.pid)
+        return [postmaster, *postmaster.children(recursive=True)]
 
     def _answers(self) -> bool:
         try:

@@ -1,20 +1,16 @@
-"""Kills ingests of a folder that people keep changing, and looks into the stores afterwards.
-
-The stores are opened without the product's code: databases and LanceDB are read as anybody could read them.
-"""
+"""Kills ingests of a folder that people keep changing, and looks into the stores afterwards."""
 
 from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +18,34 @@ import psutil
 import psycopg
 
 from tests.e2e.command import CommandLine, kill_group, wait_until
+from tests.e2e.stored import find_faults, query
 from tests.fakes.hostile_files import write_docx
 
 LEDGER_PARTS = ("new", "changed", "renamed", "unchanged", "outdated", "quarantined")
 _VOWELS, _CONSONANTS = "aeiou", "bdfgklmnprstvz"
-_WORDS_OF_A_SECTION = 60
+SECTIONS, _SENTENCES_OF_A_SECTION, _WORDS_OF_A_SENTENCE = 3, 4, 13
+SIDECAR = ".groups"
 
 
 class Corpus:
-    """A folder of small md, txt, html and docx files, changed as people change folders; the same for the same seed."""
+    """A folder of small md, txt, html and docx files, changed as people change folders; the same for the same seed.
+
+    Every section says over and over whose it is (`mark`), so that a passage tells which version it was taken from.
+
+    Attributes:
+        versions: By the number of a document that is there, how often it was written.
+        withdrawn: Numbers of documents that only hr may read.
+        questions: By number, version and section, words that stand there and nowhere else.
+    """
 
     def __init__(self, folder: Path, *, seed: int, documents: int) -> None:
         self.folder = folder
         self._random = random.Random(seed)
         self._named = 0
         self._sound: dict[Path, bytes] = {}
+        self.versions: dict[int, int] = {}
+        self.withdrawn: set[int] = set()
+        self.questions: dict[tuple[int, int, int], str] = {}
         for _ in range(documents):
             self.add()
 
@@ -54,13 +63,20 @@ class Corpus:
         edited, other, renamed, deleted, damaged = self._random.sample(self._files(), 5)
         self._write(edited)
         self._write(other)
-        renamed.rename(renamed.with_name(f"renamed-{renamed.name}"))
+        self._rename(renamed, renamed.with_name(f"renamed-{renamed.name}"))
         deleted.unlink()
+        del self.versions[number_of(deleted)]
         self.add()
         self.add()
         self._sound[damaged] = damaged.read_bytes()
         damaged.write_bytes(b"PK\x03\x04 cut off" + self._random.randbytes(8))
         (self.folder / "broken.pdf").write_bytes(b"%PDF-1.4 cut off" + self._random.randbytes(8))
+
+    def withdraw(self) -> None:
+        """One document more is for hr alone, as its sidecar says."""
+        path = self._random.choice([path for path in self._files() if number_of(path) not in self.withdrawn])
+        _sidecar(path).write_text("hr\n")
+        self.withdrawn.add(number_of(path))
 
     def repair(self) -> None:
         """Damaged files get their content back: a clean ingest then knows what this one knows."""
@@ -69,10 +85,18 @@ class Corpus:
         self._sound = {}
 
     def _files(self) -> list[Path]:
-        return sorted(path for path in self.folder.rglob("doc*.*") if path.is_file())
+        return sorted(path for path in self.folder.rglob("doc*.*") if path.suffix != SIDECAR and path.is_file())
+
+    def _rename(self, path: Path, other: Path) -> None:
+        path.rename(other)
+        if _sidecar(path).exists():
+            _sidecar(path).rename(_sidecar(other))
 
     def _write(self, path: Path) -> None:
-        title, *sections = (self._sentence(_WORDS_OF_A_SECTION if part else 4) for part in range(4))
+        number = number_of(path)
+        self.versions[number] = version = self.versions.get(number, 0) + 1
+        title = self._sentence(4)
+        sections = [self._section(number, version, section) for section in range(SECTIONS)]
         if path.suffix == ".docx":
             write_docx(path, *sections)
         elif path.suffix == ".html":
@@ -80,6 +104,12 @@ class Corpus:
             path.write_text(f"<html><head><title>{title}</title></head><body>{body}</body></html>")
         else:
             path.write_text("\n\n".join([f"# {title}", *(f"## {text[:20]}\n\n{text}" for text in sections)]))
+
+    def _section(self, number: int, version: int, section: int) -> str:
+        sentences = [self._sentence(_WORDS_OF_A_SENTENCE) for _ in range(_SENTENCES_OF_A_SECTION)]
+        named = f"d{number} {mark(number, version, section)}"
+        self.questions[number, version, section] = f"{named} {sentences[0]}"
+        return " ".join(f"{named} {sentence}" for sentence in sentences)
 
     def _sentence(self, words: int) -> str:
         return " ".join(self._word() for _ in range(words)).capitalize() + "."
@@ -90,86 +120,23 @@ class Corpus:
         return "".join(pick(_CONSONANTS) + pick(_VOWELS) for _ in range(syllables))
 
 
-@dataclass(frozen=True)
-class Stored:
-    """What both stores hold; equal for equal content, whatever happened on the way."""
-
-    documents: list[tuple[Any, ...]]
-    quarantine: list[tuple[str, str]]
-    chunks: list[str] = field(repr=False)
-    indexed: list[str] = field(repr=False)
+def mark(number: int, version: int, section: int) -> str:
+    """What a section of a version of a document is told by."""
+    return f"d{number}v{version}s{section}"
 
 
-def read_stores(shell: CommandLine) -> Stored:
-    """Documents and quarantine as the commands show them, chunks as the stores hold them."""
-    documents = shell.run("documents", "--json").records
-    quarantine = shell.run("quarantine", "--json").records
-    columns = ("uri", "title", "state", "groups", "chunks")
-    return Stored(
-        sorted(tuple(str(document[column]) for column in columns) for document in documents),
-        sorted((entry["uri"], entry["reason"]) for entry in quarantine),
-        sorted(_query(shell, _LIVE_CHUNKS)),
-        sorted(_list_indexed(shell)),
-    )
+def find_marks(text: str) -> set[tuple[int, int, int]]:
+    """Number, version and section of everything that a text was taken from."""
+    return {(int(one[1]), int(one[2]), int(one[3])) for one in re.finditer(r"\bd(\d+)v(\d+)s(\d+)\b", text)}
 
 
-def find_faults(shell: CommandLine) -> list[str]:
-    """Orphans, doubles and holes of the index, in words."""
-    live, indexed = set(_query(shell, _LIVE_CHUNKS)), Counter(_list_indexed(shell))
-    return [
-        *(f"{chunk} is indexed {count} times" for chunk, count in indexed.items() if count > 1),
-        *(f"{chunk} is indexed, but of no live document" for chunk in indexed.keys() - live),
-        *(f"{chunk} is live, but not indexed" for chunk in live - indexed.keys()),
-    ]
+def number_of(path: Path) -> int:
+    """Of a document, whatever became of its name."""
+    return int(path.stem.rpartition("doc")[2])
 
 
-def find_unrecalled(shell: CommandLine) -> list[str]:
-    """Live chunks that a search with their own vector does not find first."""
-    table = _open_index(shell)
-    rows = table.search().select(["chunk_id", "vector"]).limit(None).to_arrow().to_pylist()
-    found = {row["chunk_id"]: _nearest(table, row["vector"]) for row in rows}
-    return [chunk for chunk in _query(shell, _LIVE_CHUNKS) if found.get(chunk) != chunk]
-
-
-def find_leftovers(shell: CommandLine) -> list[str]:
-    """Chunks in the database that no reader sees, files of documents on disk, and leases that nobody holds."""
-    live = set(_query(shell, _LIVE_CHUNKS))
-    return [
-        *(chunk for chunk in _query(shell, "SELECT chunk_id FROM chunks") if chunk not in live),
-        *(str(path) for path in (shell.home / "tmp").rglob("*") if path.is_file()),
-        *_query(shell, "SELECT name FROM leases"),
-    ]
-
-
-_LIVE_CHUNKS = "SELECT chunk_id FROM chunks JOIN documents ON documents.live_version_id = chunks.version_id"
-
-
-def _query(shell: CommandLine, query: str) -> list[str]:
-    if url := shell.settings.get("EXPERTLOOP_DATABASE_URL"):
-        with psycopg.connect(url.replace("+psycopg", "")) as connection:
-            return [str(value) for (value,) in connection.execute(query.encode())]
-    with closing(sqlite3.connect(f"file:{shell.home / 'expertloop.db'}?mode=ro", uri=True, timeout=30)) as database:
-        return [str(value) for (value,) in database.execute(query)]
-
-
-def _list_indexed(shell: CommandLine) -> list[str]:
-    rows = _open_index(shell).search().select(["chunk_id"]).limit(None).to_arrow()
-    return [str(chunk) for chunk in rows["chunk_id"].to_pylist()]
-
-
-def _open_index(shell: CommandLine) -> Any:
-    import lancedb
-
-    (name,) = _query(shell, "SELECT name FROM collections WHERE state = 'serving'")
-    return lancedb.connect(shell.home / "index").open_table(name)
-
-
-def _nearest(table: Any, vector: list[float]) -> str:
-    (row,) = table.search(vector).distance_type("dot").limit(1).select(["chunk_id"]).to_list()
-    return str(row["chunk_id"])
-
-
-# --- killing -------------------------------------------------------------------------------------------------------
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + SIDECAR)
 
 
 @dataclass(frozen=True)
@@ -229,7 +196,7 @@ class Killer:
             yield Kill(phase, second, processes, survivors, ledger, seconds, find_faults(self._shell))
 
     def _kill_one(self, *, everywhere: bool) -> tuple[str, float, int, list[str]] | None:
-        known = _count_runs(self._shell)
+        known = count_runs(self._shell)
         ingest = self._start()
         if not everywhere:
             self._wait_for_run(ingest, known=known)
@@ -249,7 +216,7 @@ class Killer:
 
     def _wait_for_run(self, ingest: subprocess.Popen[bytes], *, known: int) -> None:
         def begun() -> bool:
-            return ingest.poll() is not None or _count_runs(self._shell) > known
+            return ingest.poll() is not None or count_runs(self._shell) > known
 
         wait_until(begun, what="the run's first row in the database", pause_seconds=0.01)
 
@@ -259,29 +226,29 @@ class Killer:
         return done.record, done.seconds
 
 
-def _count_runs(shell: CommandLine) -> int:
+def count_runs(shell: CommandLine) -> int:
     try:
-        return len(_query(shell, "SELECT run_id FROM runs"))
+        return len(query(shell, "SELECT run_id FROM runs"))
     except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):  # the tables are not there yet
         return 0
 
 
 def describe_phase(shell: CommandLine, known: int) -> str:
     """How far the newest run had come, from its rows."""
-    if _count_runs(shell) == known:
+    if count_runs(shell) == known:
         return "starting"
     newest = "(SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1)"
-    (status,) = _query(shell, f"SELECT status FROM runs WHERE run_id = {newest}")
+    (status,) = query(shell, f"SELECT status FROM runs WHERE run_id = {newest}")
     if status != "running":
         return "ending"
-    if not _query(shell, f"SELECT 1 FROM listing WHERE run_id = {newest}"):
+    if not query(shell, f"SELECT 1 FROM listing WHERE run_id = {newest}"):
         return "listing"
     for state, phase in (("writing", "embedding"), ("ready", "publishing")):
         unseen = "version_id NOT IN (SELECT live_version_id FROM documents WHERE live_version_id IS NOT NULL)"
-        if _query(shell, f"SELECT 1 FROM versions WHERE state = '{state}' AND {unseen}"):
+        if query(shell, f"SELECT 1 FROM versions WHERE state = '{state}' AND {unseen}"):
             return phase
     waiting = f"SELECT 1 FROM listing WHERE run_id = {newest} AND outcome IS NULL"
-    return "reading" if _query(shell, waiting) else "pruning"
+    return "reading" if query(shell, waiting) else "pruning"
 
 
 def kill_leader(process: subprocess.Popen[bytes], *, patience_seconds: float = 30) -> tuple[list[str], int]:

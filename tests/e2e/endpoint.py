@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
-from tests.e2e.command import CommandLine
+from tests.e2e.command import CommandLine, Finished, finish, wait_until
 
 DIMENSION = 64
 
@@ -89,6 +90,36 @@ def embedding_endpoint() -> Iterator[Endpoint]:
             yield endpoint
         finally:
             endpoint.closing.set()
+
+
+class Gate:
+    """Holds embedding requests with a word in them until it is opened; `done` is how the command behind it ended."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self.reached, self.opened = threading.Event(), threading.Event()
+        self.done = Finished(-1, "", "", 0)
+
+    def __call__(self, texts: Sequence[str]) -> Reply:
+        if not is_probe(texts) and any(self._word in text for text in texts):
+            self.reached.set()
+            self.opened.wait()
+        return Reply()
+
+
+@contextmanager
+def held(shell: CommandLine, endpoint: Endpoint, folder: Path, word: str) -> Iterator[Gate]:
+    """An ingest that waits at the embedder; it goes on when the block ends."""
+    gate = Gate(word)
+    endpoint.decide = gate
+    ingest = shell.start("ingest", folder, "--json")
+    try:
+        wait_until(lambda: gate.reached.is_set() or ingest.poll() is not None, what="the first batch at the embedder")
+        yield gate
+    finally:
+        gate.opened.set()
+        gate.done = finish(ingest)
+        endpoint.decide = lambda _: Reply()
 
 
 @contextmanager

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.chaos import find_faults, find_leftovers, is_balanced, read_stores
-from tests.e2e.command import CommandLine, Finished, finish, wait_until
-from tests.e2e.endpoint import Endpoint, Reply, embedding_endpoint, is_probe
+from tests.e2e.chaos import is_balanced
+from tests.e2e.command import CommandLine
+from tests.e2e.endpoint import Endpoint, embedding_endpoint, held
+from tests.e2e.stored import find_faults, find_leftovers, read_stores
 from tests.postgresql import PASSWORD, PostgreSQLServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
@@ -30,36 +29,6 @@ def write_documents(folder: Path, word: str, count: int = 6) -> Path:
     for number in range(count):
         (folder / f"pump{number}.txt").write_text(f"{word} pump {number} weighs {number + 10} kg.")
     return folder
-
-
-class Gate:
-    """Holds embedding requests with a word in them until it is opened; `done` is how the command behind it ended."""
-
-    def __init__(self, word: str) -> None:
-        self._word = word
-        self.reached, self.opened = threading.Event(), threading.Event()
-        self.done = Finished(-1, "", "", 0)
-
-    def __call__(self, texts: Sequence[str]) -> Reply:
-        if not is_probe(texts) and any(self._word in text for text in texts):
-            self.reached.set()
-            self.opened.wait()
-        return Reply()
-
-
-@contextmanager
-def held(shell: CommandLine, endpoint: Endpoint, folder: Path, word: str) -> Iterator[Gate]:
-    """An ingest that waits at the embedder; it goes on when the block ends."""
-    gate = Gate(word)
-    endpoint.decide = gate
-    ingest = shell.start("ingest", folder, "--json")
-    try:
-        wait_until(lambda: gate.reached.is_set() or ingest.poll() is not None, what="the first batch at the embedder")
-        yield gate
-    finally:
-        gate.opened.set()
-        gate.done = finish(ingest)
-        endpoint.decide = lambda _: Reply()
 
 
 def test_a_source_is_ingested_while_another_run_flips_the_collection(

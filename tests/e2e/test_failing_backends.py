@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.chaos import find_faults, is_balanced, read_stores
+from tests.e2e.chaos import is_balanced
 from tests.e2e.command import CommandLine, Finished, finish, wait_until
 from tests.e2e.endpoint import Endpoint, Reply, embedding_endpoint, is_probe
+from tests.e2e.stored import find_faults, read_stores
 
 FAILED, TRY_LATER = 1, 4
 DOCUMENTS = 6

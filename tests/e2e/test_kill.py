@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.chaos import Corpus, Killer, find_leftovers, find_unrecalled, is_balanced, kill_leader, read_stores
+from tests.e2e.chaos import Corpus, Killer, is_balanced, kill_leader
 from tests.e2e.command import CommandLine, wait_until
+from tests.e2e.stored import find_leftovers, find_unrecalled, read_stores
 
 KILLS = {"sqlite": 10, "postgresql": 2}
 SEED = 20260504

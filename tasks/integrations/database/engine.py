@@ -23,6 +23,9 @@ HEAD_REVISION = "0013"
 
 KEYS_AT_ONCE = 10_000
 CONNECT_SECONDS = 10
+SILENCE_SECONDS = 10
+"""After so long without a word a server is asked whether it still speaks (docs/decisions/0024)."""
+
 IDLE_SECONDS = 600
 """A transaction in which nothing happens for so long belongs to a process that hangs: it must not hold its locks."""
 
@@ -39,18 +42,27 @@ class Database:
         url: `sqlite:///…` or `postgresql+psycopg://…`.
         busy_timeout_seconds: Longest wait for a lock that somebody else holds.
         statement_timeout_seconds: Longest statement on PostgreSQL.
+        silence_seconds: Longest silence of PostgreSQL before it is asked whether it still speaks.
 
     Raises:
         ConfigurationError: The URL is wrong, or its driver is not installed.
     """
 
-    def __init__(self, url: str, *, busy_timeout_seconds: float = 30, statement_timeout_seconds: float = 300) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout_seconds: float = 30,
+        statement_timeout_seconds: float = 300,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
         self._url = read_address(url)
         if self._url.get_backend_name() == "sqlite":
             self._engine = _create_sqlite(self._url, busy_timeout_seconds)
             self._reading, self._writing = self._engine, self._engine.execution_options(expertloop_writes=True)
         else:
             self._engine = _create_postgresql(self._url, busy_timeout_seconds, statement_timeout_seconds)
+            _watch(self._engine, statement_timeout_seconds, silence_seconds)
             self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             self._writing = self._engine.execution_options(isolation_level="READ COMMITTED")
 
@@ -219,10 +231,22 @@ def _create_postgresql(url: sa.URL, lock_seconds: float, statement_seconds: floa
         ) from error
 
 
+def _watch(engine: Engine, statement_seconds: float, silence_seconds: float) -> None:
+    from tasks.integrations.database.silence import watch_connections
+
+    # A living server ends a statement by itself before we give up: its clock runs out first.
+    limit_seconds = statement_seconds + silence_seconds
+    watch_connections(engine, silence_seconds=silence_seconds, longest_silence_seconds=limit_seconds)
+
+
 def _wait_for_migrators(connection: Connection, shown: str) -> None:
     """Of processes that start together one migrates; the others wait as long as that takes, and find it done."""
     if connection.dialect.name != "postgresql":
         return
+    # On a connection of its own, without limits; it is closed at the end instead of being lent to others.
+    driver: Any = connection.connection.driver_connection
+    driver.longest_silence_seconds = None
+    connection.detach()
     connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
     connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
     lock_name(connection, "migrations")

@@ -12,6 +12,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ class Connection:
         self._binaries = binaries
         self._lock = RLock()
         self._lent: _Lent | None = None
+        self._opening: Future[None] | None = None
         self._version = ""
 
     @property
@@ -110,7 +112,7 @@ class Connection:
             with translated(self.shown):
                 yield lent.client
         except BackendUnavailable as error:
-            if error.details.get("lost"):  # others still wait for their answers when one call only took too long
+            if error.details.get("lost"):
                 self._retire(lent)
             raise
         finally:
@@ -123,12 +125,36 @@ class Connection:
                 self._retire(self._lent)
 
     def _lend(self) -> _Lent:
+        """The open connection; who comes while another caller opens one waits for that, and fails with it.
+
+        Callers of a server that hangs would else wait one after the other, and all ask it at once when it is back.
+        """
+        while True:
+            with self._lock:
+                if self._lent is not None:
+                    self._lent.users += 1
+                    return self._lent
+                if (opening := self._opening) is None:
+                    opening = self._opening = Future()
+                    break
+            failure = opening.exception()
+            if isinstance(failure, Exception):
+                raise failure
+        return self._open_for_all(opening)
+
+    def _open_for_all(self, opening: Future[None]) -> _Lent:
+        try:
+            lent = _Lent(self._open(), users=1)
+        except BaseException as error:
+            with self._lock:
+                self._opening = None
+            opening.set_exception(error)
+            raise
         with self._lock:
-            if self._lent is None:
-                self._lent = _Lent(self._open())
-                atexit.register(self.close)
-            self._lent.users += 1
-            return self._lent
+            self._lent, self._opening = lent, None
+            atexit.register(self.close)
+        opening.set_result(None)
+        return lent
 
     def _give_back(self, lent: _Lent) -> None:
         with self._lock:

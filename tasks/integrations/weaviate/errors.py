@@ -128,6 +128,12 @@ def is_transient_failure(message: str) -> bool:
     return any(word in message.lower() for word in _TRANSIENT_WORDS)
 
 
+def is_late(error: Exception) -> bool:
+    """Whether a call ran out of time, so that asking the server more would only take longer."""
+    below = error.__cause__ or error.__context__
+    return isinstance(below, grpc.RpcError) and below.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 def give_up(shown: str, what: str, *, lost: bool = False) -> BackendUnavailable:
     """The transient error about a server; `lost` says that the connection is to be opened anew."""
     return BackendUnavailable(f"the Weaviate server {shown} {what}", advice=UNAVAILABLE_ADVICE, lost=lost)
@@ -179,7 +185,8 @@ def _from_code(error: grpc.RpcError, shown: str) -> ProductError:
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return RateLimited(f"the Weaviate server {shown} has too much to do", advice="run it again later")
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-        return give_up(shown, "was silent for longer than EXPERTLOOP_INDEX_TIMEOUT_SECONDS")
+        # Anew, since a network may have forgotten this connection without a word; others end their calls on it.
+        return give_up(shown, "was silent for longer than EXPERTLOOP_INDEX_TIMEOUT_SECONDS", lost=True)
     said = " ".join(details.split())[:_SHOWN_CHARACTERS]
     return give_up(shown, f"answers {code.name}: {said}") if code in _TRANSIENT_CODES else refuse(shown, said)
 

@@ -20,6 +20,7 @@ from tasks.errors import ConfigurationError
 from tasks.integrations.store_values import can_match, list_batches
 from tasks.integrations.weaviate.address import WeaviateAddress
 from tasks.integrations.weaviate.connection import NEWEST_TESTED, Connection, parse_version
+from tasks.integrations.weaviate.errors import is_late
 from tasks.integrations.weaviate.reading import fetch_page, fetch_vectors, search_tenant
 from tasks.integrations.weaviate.rows import object_id, to_object
 from tasks.integrations.weaviate.schema import Compression, create_collection, read_dimension
@@ -103,8 +104,14 @@ class WeaviateIndex:
             by_tenant[_check_tenant(row.tenant)][row.chunk_id] = row
         with self._connection.use() as client:
             for tenant, unique in by_tenant.items():
-                place = client.collections.use(collection).with_tenant(tenant)
-                insert_objects(place, list(unique.values()), make=to_object, shown=self._connection.shown)
+                handle = client.collections.use(collection)
+                insert_objects(
+                    handle.with_tenant(tenant),
+                    list(unique.values()),
+                    make=to_object,
+                    shown=self._connection.shown,
+                    may_be_there=handle.tenants.get_by_name(tenant) is not None,
+                )
 
     def delete_rows(self, collection: str, tenant: str, chunk_ids: Sequence[str]) -> None:
         """Remove rows; unknown ids are ignored, those that the server could not remove are not."""
@@ -174,7 +181,9 @@ class WeaviateIndex:
             handle = client.collections.use(collection)
             try:
                 return act(handle.with_tenant(tenant))
-            except (WeaviateQueryError, UnexpectedStatusCodeError):
+            except (WeaviateQueryError, UnexpectedStatusCodeError) as error:
+                if is_late(error):
+                    raise
                 # Asked only after a failure: two more calls for each search would double its time.
                 if self._find_dimension(client, collection) is None:
                     raise _no_collection(collection, self._connection.shown) from None

@@ -44,15 +44,17 @@ def insert_objects(
     *,
     make: Callable[[Item], Any],
     shown: str,
+    may_be_there: bool = True,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Write all items or raise.
+    """Write all items or raise; after the first failure no further request is begun.
 
     Args:
         place: The client's collection with a tenant.
         items: What objects are made of.
         make: Makes one, with its id; an object that is there is replaced. Made while others are on their way.
         shown: The server, as messages name it.
+        may_be_there: Whether the tenant may hold some of them.
         sleep: Waits so many seconds.
 
     Raises:
@@ -63,12 +65,41 @@ def insert_objects(
         return
 
     def insert(some: Sequence[Item]) -> None:
-        _insert_batch(place, [make(item) for item in some], shown, sleep)
+        objects = [make(item) for item in some]
+        if may_be_there:
+            _delete_halves(place, objects, shown)
+        _insert_batch(place, objects, shown, sleep)
 
-    with ThreadPoolExecutor(max_workers=REQUESTS_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(max_workers=REQUESTS_AT_ONCE)
+    try:
         for done in [pool.submit(insert, some) for some in list_batches(items, OBJECTS_AT_ONCE)]:
             done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
     _flush(place, make(items[-1]).uuid)
+
+
+def _delete_halves(place: Any, objects: Sequence[Any], shown: str) -> None:
+    """Delete those of the objects that are stored without their vector, which writing them again would not mend.
+
+    A request that ends before its answer (a reset, a deadline, a kill of either side) leaves objects whose vectors
+    never came into the graph, and an object that is written with the vector it has leaves the graph alone. A search
+    among so few ids is a scan, which passes over what is not in the graph.
+    """
+    ids = [str(one.uuid) for one in objects]
+    stored = _ids(place.query.fetch_objects_by_ids(ids, limit=len(ids), return_properties=["chunk_id"]))
+    if not stored:
+        return
+    among = Filter.by_id().contains_any(sorted(stored))
+    vector = objects[0].vector
+    whole = _ids(place.query.near_vector(vector, filters=among, limit=len(stored), return_properties=["chunk_id"]))
+    if halves := stored - whole:
+        logger.warning("objects without vectors server=%s objects=%s", shown, len(halves))
+        delete_objects(place, sorted(halves), shown=shown)
+
+
+def _ids(found: Any) -> set[str]:
+    return {str(one.uuid) for one in found.objects}
 
 
 def _flush(place: Any, object_id: Any) -> None:
@@ -123,6 +154,7 @@ def _insert_batch(place: Any, objects: Sequence[Any], shown: str, sleep: Callabl
         logger.warning("objects refused server=%s objects=%s attempt=%s", shown, len(waiting), attempt + 1)
         if attempt + 1 < TRIES:
             sleep(_FIRST_PAUSE_SECONDS * 2**attempt * _random.uniform(0.5, 1.5))
+            _delete_halves(place, waiting, shown)
     raise give_up(shown, f"refused {_summarise(len(waiting), reasons)}")
 
 
