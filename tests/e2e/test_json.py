@@ -21,6 +21,7 @@ CITATION = {"number", "document_id", "chunk_id", "uri", "title", "page", "quote"
 ANSWER = {
     *("question", "text", "citations", "abstained", "reason", "mode", "sources", "timings", "prompt_tokens"),
     *("completion_tokens", "versions", "id", "confidence", "conflicting", "signals", "found", "suspicious"),
+    "expansions",
 }
 LEDGER = {
     *("source", "tenant", "run_id", "listed", "new", "changed", "renamed", "unchanged", "outdated", "quarantined"),
@@ -103,7 +104,7 @@ def test_a_search_shows_each_asker_only_what_that_asker_may_read(company: Compan
     )
     seen = {}
     for record in company.shell.run("search", "--questions", file, "--k", "10").records:
-        assert set(record) == {"id", "question", "hits"}
+        assert set(record) == {"id", "question", "hits", "expansions"}
         assert all(set(hit) == HIT for hit in record["hits"])
         assert [hit["rank"] for hit in record["hits"]] == list(range(1, len(record["hits"]) + 1))
         seen[record["id"]] = {hit["uri"].rpartition("/")[2] for hit in record["hits"]}
@@ -116,7 +117,7 @@ def test_a_search_shows_each_asker_only_what_that_asker_may_read(company: Compan
 
 def test_as_on_the_command_line_opens_what_its_group_may_read(company: Company) -> None:
     found = company.shell.run("search", "How often is the seal changed?", "--as", "service", "--k", "1", "--json")
-    assert set(found.record) == {"question", "hits"}
+    assert set(found.record) == {"question", "hits", "expansions"}
     (hit,) = found.record["hits"]
     assert "900 hours" in hit["text"]
     assert found.said == []
