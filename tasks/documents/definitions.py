@@ -204,10 +204,10 @@ def _read_forward(short: str, phrase: str) -> str | None:
 
 def _read_whole(short: str, phrase: str) -> str | None:
     """The phrase, when all of it is the long form."""
-    words = WORD.findall(phrase)
-    if not 1 <= len(words) <= _most_words(short) or not _is_aligned(short, words):
+    words = list(WORD.finditer(phrase))
+    if not 1 <= len(words) <= _most_words(short) or not _is_aligned(short, [word.group() for word in words]):
         return None
-    return phrase.strip()
+    return phrase[words[0].start() : words[-1].end()]
 
 
 def _most_words(short: str) -> int:

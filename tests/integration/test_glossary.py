@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tasks.answering.once import still_holds
 from tasks.integrations.database.definitions_schema import definitions
 from tasks.integrations.database.schema import versions
 from tasks.models import EVERYONE, Hit, Question
@@ -85,12 +86,17 @@ def test_a_definition_of_a_document_that_one_may_not_read_changes_nothing(world_
 def test_withdrawing_is_effective_with_the_next_ingest_and_a_changed_text_with_its_publication(world: World) -> None:
     fill(world)
     assert len(world.list_abbreviations()) == 2
+    (kept,) = world.answer_questions([ask("Was verlangt die BA für Natronlauge?")], generate=False, max_error=1)
+    assert still_holds(kept, ask(""), world.passages)
     world.source.groups["glossary.txt"] = ("hr",)
     world.source.files["board.txt"] = b"# Vorstand\nDas Projekt beginnt im Mai."
     world.ingest()
     assert world.expand_questions([ask("Welche BA?")])[0].expansions == ()
     assert [one.short for one in world.list_abbreviations()] == ["BA"]
     assert world.list_abbreviations(frozenset({EVERYONE})) == []
+    # What was learnt from a document is not given again to who may not read it any more.
+    assert not still_holds(kept, ask(""), world.passages)
+    assert still_holds(kept, ask("", "hr"), world.passages)
 
 
 def test_a_question_without_an_abbreviation_is_searched_exactly_as_before(world: World) -> None:

@@ -24,6 +24,22 @@ PAGE = 50
 """Texts in memory at once."""
 
 
+_MINE = definitions.c.tenant == sa.bindparam("tenant")
+_KEYS: sa.BindParameter[Any] = sa.bindparam("keys", expanding=True)
+_NAMED = (
+    sa.select(definitions.c.short_key)
+    .where(
+        sa.or_(
+            sa.and_(_MINE, definitions.c.short_key.in_(_KEYS)),
+            sa.and_(_MINE, definitions.c.long_key.in_(_KEYS)),
+        )
+    )
+    .distinct()
+)
+"""Short keys that keys name, whoever may read them. Every search asks this, and few find anything: it is made once, and
+only what is found is looked up with the documents and their readers."""
+
+
 class DatabaseDefinitions:
     """Definitions by version."""
 
@@ -72,17 +88,15 @@ class DatabaseDefinitions:
         Only from live documents that one of the principals may read, and from no little trusted source: who may write
         there must not turn others' questions.
         """
-        may_read = (*readable(tenant, principals), definitions.c.tenant == tenant)
-        keys = _believed(sa.select(definitions.c.short_key).distinct()).where(*may_read)
-        named = ((definitions.c.short_key, shorts), (definitions.c.long_key, longs))
         with self._database.read() as connection:
             found = {
                 key
-                for column, wanted in named
-                for batch in list_batches(sorted(wanted))
-                for key in connection.execute(keys.where(column.in_(batch))).scalars()
+                for batch in list_batches(sorted({*shorts, *longs}))
+                for key in connection.execute(_NAMED, {"tenant": tenant, "keys": batch}).scalars()
             }
-            meanings = _meanings().where(*may_read)
+            if not found:
+                return []
+            meanings = _meanings().where(*readable(tenant, principals), definitions.c.tenant == tenant)
             return [
                 Meaning(*row)
                 for batch in list_batches(sorted(found))

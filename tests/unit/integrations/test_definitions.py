@@ -13,6 +13,8 @@ from tasks.errors import DeviceBusy
 from tasks.integrations.database.definitions import DatabaseDefinitions
 from tasks.integrations.database.definitions_schema import definitions
 from tasks.integrations.database.engine import Database, upsert
+from tasks.integrations.database.erased_texts import DatabaseTexts, HiddenDocuments
+from tasks.integrations.database.erasure import DatabaseErasures
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.schema import documents, sources, versions
 from tasks.integrations.database.versions import DatabaseVersions
@@ -98,6 +100,17 @@ def test_a_swept_version_keeps_no_definitions(world: World) -> None:
         DatabaseVersions(world.database).mark_swept(world.run(token), [version_id])
     with world.database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(definitions)).scalar_one() == 0
+
+
+def test_an_erased_document_leaves_no_definitions(world: World) -> None:
+    world.add("a.md", BA)
+    kept = world.add("b.md", Definition("SOP", "standard operating procedure"))
+    subject = DatabaseErasures(world.database).find_document("default", "a.md")
+    for store in (HiddenDocuments(world.database), DatabaseTexts(world.database)):
+        store.erase(subject)
+    with world.database.read() as connection:
+        assert connection.execute(sa.select(definitions.c.short)).scalars().all() == ["SOP"]
+    assert [one.document_id for one in world.definitions.list_meanings("default", None)] == [kept]
 
 
 def test_a_little_trusted_source_teaches_nothing(world: World) -> None:
