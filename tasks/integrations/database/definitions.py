@@ -49,7 +49,7 @@ class DatabaseDefinitions:
     def find_unlearnt(self, run: Run, rules_version: int) -> Iterator[list[UnlearntText]]:
         """Pages of the source's indexed versions that were not read by these rules."""
         query = (
-            sa.select(versions.c.version_id, versions.c.text)
+            sa.select(versions.c.version_id)
             .where(
                 versions.c.tenant == run.tenant,
                 versions.c.source == run.source,
@@ -57,16 +57,15 @@ class DatabaseDefinitions:
                 versions.c.definition_rules.is_distinct_from(rules_version),
             )
             .order_by(versions.c.version_id)
-            .limit(PAGE)
         )
-        last = ""
-        while True:
+        with self._database.read() as connection:
+            unlearnt = list(connection.execute(query).scalars())
+        for start in range(0, len(unlearnt), PAGE):
+            texts = sa.select(versions.c.version_id, versions.c.text).where(
+                versions.c.version_id.in_(unlearnt[start : start + PAGE])
+            )
             with self._database.read() as connection:
-                page = [UnlearntText(*row) for row in connection.execute(query.where(versions.c.version_id > last))]
-            if not page:
-                return
-            last = page[-1].version_id
-            yield page
+                yield [UnlearntText(*row) for row in connection.execute(texts)]
 
     def write_definitions(self, run: Run, learnt: Mapping[str, Sequence[Definition]], rules_version: int) -> None:
         """Replace the definitions of each version_id; the rules stand beside them."""
@@ -137,10 +136,15 @@ def _meanings() -> sa.Select[Any]:
 
 def _believed(query: sa.Select[Any]) -> sa.Select[Any]:
     """Definitions of live documents, those of little trusted sources left out."""
+    # By the version's document, whose key is indexed, and not by the documents' live versions, which are not.
+    live = sa.and_(
+        documents.c.document_id == versions.c.document_id, documents.c.live_version_id == versions.c.version_id
+    )
     trust = sa.and_(sources.c.tenant == documents.c.tenant, sources.c.source == documents.c.source)
     return (
         query.select_from(definitions)
-        .join(documents, documents.c.live_version_id == definitions.c.version_id)
+        .join(versions, versions.c.version_id == definitions.c.version_id)
+        .join(documents, live)
         .outerjoin(sources, trust)
         .where(sa.func.coalesce(sources.c.trust, "normal") != "low")
     )

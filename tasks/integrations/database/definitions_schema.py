@@ -15,6 +15,7 @@ definitions = sa.Table(
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("short", StoredText, nullable=False),  # as the document has them
     sa.Column("long", StoredText, nullable=False),
-    sa.Index("ix_definitions_tenant_short_key", "tenant", "short_key"),
-    sa.Index("ix_definitions_tenant_long_key", "tenant", "long_key"),
+    # The keys come first: without statistics SQLite would take any index of a tenant's for a good one.
+    sa.Index("ix_definitions_short_key_tenant", "short_key", "tenant"),
+    sa.Index("ix_definitions_long_key_tenant", "long_key", "tenant"),
 )

@@ -15,6 +15,10 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("versions", sa.Column("definition_rules", sa.Integer(), nullable=True))
+    op.drop_index("ix_versions_tenant_source_state", "versions")
+    op.create_index(
+        "ix_versions_tenant_source_state_rules", "versions", ["tenant", "source", "state", "definition_rules"]
+    )
     op.create_table(
         "definitions",
         sa.Column("version_id", sa.String(length=36), nullable=False),
@@ -28,10 +32,12 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("version_id", "short_key", "long_key", name=op.f("pk_definitions")),
     )
-    op.create_index("ix_definitions_tenant_short_key", "definitions", ["tenant", "short_key"])
-    op.create_index("ix_definitions_tenant_long_key", "definitions", ["tenant", "long_key"])
+    op.create_index("ix_definitions_short_key_tenant", "definitions", ["short_key", "tenant"])
+    op.create_index("ix_definitions_long_key_tenant", "definitions", ["long_key", "tenant"])
 
 
 def downgrade() -> None:
     op.drop_table("definitions")
+    op.drop_index("ix_versions_tenant_source_state_rules", "versions")
+    op.create_index("ix_versions_tenant_source_state", "versions", ["tenant", "source", "state"])
     op.drop_column("versions", "definition_rules")
