@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.models import Expansion, Question
+from tasks.models import EVERYONE, Expansion, Question
 from tasks.retrieval.expand import AbbreviationExpander, list_entries
 from tests.fakes.definitions import FakeDefinitions, Stated
 
@@ -151,3 +151,34 @@ def test_the_first_reading_is_always_the_question_itself(noise: str, said: list[
     question = expand(text, NPSH, BA)
     assert question.readings[0] == question.text == text
     assert all(one.said in text for one in question.expansions or ())
+
+
+askers = st.builds(
+    Question,
+    text=st.lists(st.sampled_from(("BA", "NPSH", "PZ", "Betriebsanweisung", "Projekt Zugspitze")), max_size=3).map(
+        " ".join
+    ),
+    principals=st.frozensets(st.sampled_from(("hr", "board")), max_size=2),
+    tenant=st.sampled_from(("default", "other")),
+)
+definitions = st.builds(
+    Stated,
+    short=st.sampled_from(("BA", "NPSH", "PZ")),
+    long=st.sampled_from(("Betriebsanweisung", "Projekt Zugspitze", "Net Positive Suction Head")),
+    documents=st.integers(1, 5),
+    reader=st.sampled_from((EVERYONE, "hr", "board")),
+    tenant=st.sampled_from(("default", "other")),
+)
+
+
+@given(st.lists(askers, max_size=5), st.lists(definitions, max_size=6))
+def test_nobody_learns_what_a_neighbour_in_the_batch_may_know(asked: list[Question], stated: list[Stated]) -> None:
+    expander = AbbreviationExpander(FakeDefinitions(*stated), stated={})
+    for question, expanded in zip(asked, expander.expand(asked), strict=True):
+        assert [expanded] == expander.expand([question])
+        mine = [
+            one for one in stated if one.tenant == question.tenant and one.reader in question.principals | {EVERYONE}
+        ]
+        known = {form for one in mine for form in (one.short, one.long)}
+        for expansion in expanded.expansions or ():
+            assert {*expansion.added, *expansion.meanings} <= known
