@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from expertloop.output import console, escape, messages, print_json, print_note
 from tasks.errors import ConfigurationError
 from tasks.language import load_in_background
-from tasks.models import EVERYONE, Answer, Hit, Question, SearchFilter
+from tasks.models import EVERYONE, Answer, Expansion, Hit, Question, SearchFilter
 from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -66,10 +66,12 @@ def search(
     limit = limit or app.settings.search_limit
     narrowed = _read_filter(sources, languages, types, after, before)
     for batch in _batches(app, question, questions, as_groups, narrowed):
-        for asked, hits in zip(batch, app.searcher.search(batch, limit=limit), strict=True):
+        expanded = app.expand_questions(batch)
+        for asked, hits in zip(expanded, app.searcher.search(expanded, limit=limit), strict=True):
             if as_json or questions:
                 print_json(_hits_record(asked, hits))
             else:
+                _print_expansions(asked.expansions or ())
                 _print_hits(hits)
 
 
@@ -197,6 +199,8 @@ def read_questions(file: Path) -> list[QuestionLine]:
 
 def _hits_record(question: Question, hits: Sequence[Hit]) -> dict[str, Any]:
     record: dict[str, Any] = {"question": question.text, "hits": [_hit_record(hit) for hit in hits]}
+    if question.expansions:
+        record["expansions"] = [one.model_dump(mode="json") for one in question.expansions]
     return record if question.id is None else {"id": question.id} | record
 
 
@@ -220,6 +224,14 @@ def _where(hit: Hit) -> str:
     return f"{hit.passage.title}{page}{mark}  {hit.passage.uri}"
 
 
+def _print_expansions(expansions: Sequence[Expansion]) -> None:
+    for one in expansions:
+        if one.added:
+            print_note(f"({one.said}: searched as {', '.join(one.added)}, too)")
+        else:
+            print_note(f"({one.said} may be {' or '.join(one.meanings)}: write out which is meant)")
+
+
 def _print_hits(hits: Sequence[Hit]) -> None:
     if not hits:
         print_note("nothing found that you may read, or nothing of the kind you asked for")
@@ -230,6 +242,7 @@ def _print_hits(hits: Sequence[Hit]) -> None:
 
 
 def _print_answer(answer: Answer) -> None:
+    _print_expansions(answer.expansions)
     if answer.abstained:
         console.print(f"[bold]I don't know:[/] {escape(answer.reason or '')}")
         if answer.found:

@@ -24,6 +24,7 @@ from expertloop import (
     doctor,
     erase,
     evaluate,
+    glossary,
     index,
     ingest,
     keys,
@@ -54,6 +55,7 @@ app.command("advise")(arms.advise)
 app.command("documents")(show.documents)
 app.command("quarantine")(show.quarantine)
 app.command("gaps")(show.gaps)
+app.command("glossary")(glossary.glossary)
 app.command("status")(show.status)
 app.command("doctor")(doctor.doctor)
 app.command("deploy")(deploy.deploy)

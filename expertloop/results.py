@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.models import Hit, Noun
+from tasks.models import Expansion, Hit, Noun
 
 
 class FoundPassage(Noun):
@@ -23,6 +23,7 @@ class SearchResult(Noun):
 
     question: str
     hits: tuple[FoundPassage, ...]
+    expansions: tuple[Expansion, ...] = ()
 
 
 def describe_hit(hit: Hit) -> FoundPassage:

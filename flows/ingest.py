@@ -16,6 +16,7 @@ from tasks.documents.tasks import (
     compare_listing,
     finish_run,
     hold_source,
+    learn_definitions,
     leave_out_made_up,
     list_changed,
     list_requests,
@@ -71,6 +72,7 @@ def ingest_source(request: IngestRequest) -> Ledger:
             wait_for_batch(futures)
         removed, blocked = prune_documents(run, confirmed=request.confirm_prune)
         retired = flip_collection(run)
+        learn_definitions(run)
         refresh_pairs(run.tenant)
         sweep_index(run, retired)
         ledger = finish_run(run, removed=removed, blocked=blocked)

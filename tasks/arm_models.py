@@ -1,4 +1,4 @@
-"""The nouns of the arms: what a model said to a held-out question, how that is scored, a company's glossary, advice."""
+"""The nouns of the arms: what a model said to a held-out question, how that is scored, advice."""
 
 from __future__ import annotations
 
@@ -40,21 +40,6 @@ class StoredReport(Noun):
 
     report: ArmsReport
     decision: GateDecision
-
-
-class GlossaryTerm(Noun):
-    """A word the company uses, and words it never uses instead."""
-
-    term: str = Field(pattern=r"\S")
-    language: str
-    instead_of: tuple[str, ...] = ()
-
-
-class Glossary(Noun):
-    """How the company speaks."""
-
-    terms: tuple[GlossaryTerm, ...] = ()
-    address: dict[str, str] = Field(default={}, description="form of address by language: {'de': 'Sie'}")
 
 
 class CompanyFacts(Noun):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
+from tasks.abbreviations import Definition
 from tasks.models import (
     ChunkedDocument,
     ListedDocument,
@@ -133,6 +134,23 @@ class Gone(NamedTuple):
 
     live: int
     gone: int
+
+
+class UnlearntText(NamedTuple):
+    """A version's text whose definitions are not known yet."""
+
+    version_id: str
+    text: str
+
+
+class DefinitionStore(Protocol):
+    """What documents say that abbreviations stand for; it lives and dies with its version."""
+
+    def find_unlearnt(self, run: Run, rules_version: int) -> Iterator[list[UnlearntText]]:
+        """Pages of the source's indexed versions that were not read by these rules."""
+
+    def write_definitions(self, run: Run, learnt: Mapping[str, Sequence[Definition]], rules_version: int) -> None:
+        """Replace the definitions of each version_id; the rules stand beside them."""
 
 
 class Manifest(Protocol):

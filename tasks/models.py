@@ -14,6 +14,8 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.abbreviations import write_readings
+
 EVERYONE = "everyone"
 """The principal that every asker is; documents without groups are readable by it."""
 
@@ -318,6 +320,17 @@ class Hit(Noun):
 # --- answering ---------------------------------------------------------------------------------------------------
 
 
+class Expansion(Noun):
+    """What a question says in one form and was searched in the other, too: an abbreviation and what it stands for."""
+
+    said: str = Field(description="as the question has it")
+    added: tuple[str, ...] = Field(default=(), description="searched as well; empty: it has several meanings")
+    meanings: tuple[str, ...] = Field(default=(), description="what it may stand for, where none of them was searched")
+    document_ids: tuple[str, ...] = Field(
+        default=(), description="a readable document for each meaning; none: people say so in the glossary"
+    )
+
+
 class Question(Noun):
     """One question and who asks it."""
 
@@ -332,6 +345,23 @@ class Question(Noun):
     within_seconds: float | None = Field(
         default=None, gt=0, description="time for the answer from the moment it is asked for; writing ends before that"
     )
+    expansions: tuple[Expansion, ...] | None = Field(
+        default=None, description="of abbreviations, as its asker may know them; None: not looked up yet"
+    )
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """Texts that ask the same: as it was asked, then with other forms in the place of those it has."""
+        return write_readings(self.text, self._forms, keeping=False)
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Texts that are searched: as it was asked, then with other forms beside those it has."""
+        return write_readings(self.text, self._forms, keeping=True)
+
+    @property
+    def _forms(self) -> dict[str, tuple[str, ...]]:
+        return {one.said: one.added for one in self.expansions or () if one.added}
 
 
 class Message(Noun):
@@ -402,6 +432,9 @@ class Answer(Noun):
     sources: tuple[str, ...] = Field(default=(), description="uris of what was found, best first, also when abstained")
     suspicious: tuple[str, ...] = Field(default=(), description="uris of found passages that give orders to a machine")
     found: tuple[Citation, ...] = Field(default=(), description="what would have been cited, when it was held back")
+    expansions: tuple[Expansion, ...] = Field(
+        default=(), description="abbreviations of the question, and what they mean"
+    )
     timings: Timings = Timings()
     prompt_tokens: int = 0
     completion_tokens: int = 0

@@ -7,13 +7,14 @@ d dimensions. Every method may raise the errors of `tasks.errors` and no vendor'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.abbreviations import Meaning
 from tasks.models import (
     Chunk,
     CollectionSpec,
@@ -250,6 +251,25 @@ class Reranker(Protocol):
 
     def score_passages(self, question: str, passages: Sequence[str]) -> list[float]:
         """One score a passage, higher is better."""
+
+
+class DefinitionReader(Protocol):
+    """What readable documents say that abbreviations stand for, at this moment."""
+
+    def find_meanings(
+        self, tenant: str, principals: frozenset[str], *, shorts: Collection[str], longs: Collection[str]
+    ) -> list[Meaning]:
+        """Every meaning of each abbreviation that one of the keys names, by its short form or by a meaning.
+
+        Only from live documents that one of the principals may read, and from no little trusted source.
+        """
+
+
+class QuestionExpander(Protocol):
+    """Knows a company's abbreviations."""
+
+    def expand(self, questions: Sequence[Question]) -> list[Question]:
+        """The questions with their expansions, for each asker from what that asker may read."""
 
 
 class Searcher(Protocol):

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     search_limit: int = Field(default=10, ge=1)
     search_alpha: float | None = Field(default=None, ge=0, le=1, description="weight of dense; default: by language")
     reranker: str | None = Field(default=None, description="path or hub id of a cross-encoder")
+    expand_abbreviations: bool = Field(default=True, description="search what abbreviations stand for, too")
 
     generator: str = Field(default="smollm2", description="'smollm2', a path or hub id, 'openai', or 'none'")
     generator_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, with /v1")
@@ -104,7 +105,7 @@ class Settings(BaseSettings):
     validation_share: float = Field(default=0.1, ge=0, lt=1, description="of the documents: watched while training")
     distractor_passages: int = Field(default=3, ge=0, description="frozen in datasets behind those that are shown")
 
-    glossary: Path | None = Field(default=None, description="the company's own words, a YAML file")
+    glossary: Path | None = Field(default=None, description="the company's own words and abbreviations, a YAML file")
     gate_questions: int = Field(default=80, ge=1, description="fewer test questions decide nothing")
     gate_slices: str = Field(default="language,document_type,origin", description="parts that must not get worse")
     gate_slice_questions: int = Field(default=10, ge=1, description="smaller parts are not looked at")

@@ -78,8 +78,8 @@ async def search(
     """Passages that you may read, best first."""
     note_question(request, services, body.question)
     question = ask_as(caller, request_id, body.question).model_copy(update={"filter": body.filter})
-    hits = await services.searches.run(SearchJob(question, caller, request_id, body.k))
-    return SearchResult(question=body.question, hits=tuple(map(describe_hit, hits)))
+    found = await services.searches.run(SearchJob(question, caller, request_id, body.k))
+    return SearchResult(question=body.question, hits=tuple(map(describe_hit, found.hits)), expansions=found.expansions)
 
 
 async def _stream(services: Services, job: AnswerJob, key: str | None) -> AsyncIterator[str]:

@@ -16,7 +16,7 @@ from anyio import CapacityLimiter, to_thread
 from expertloop.server.batching import Batcher
 from expertloop.server.metrics import Metrics
 from expertloop.server.rate import RateLimit
-from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, SearchJob, SearchWork
+from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, Found, SearchJob, SearchWork
 from tasks.access_models import ReadableDocument
 from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, QuestionStore, ServedLog, TokenReader
 from tasks.answering.once import KeptAnswers
@@ -24,7 +24,7 @@ from tasks.cases.collect import Collector
 from tasks.cases_ports import CaseStore
 from tasks.deployment_ports import FlowServer
 from tasks.errors import ProductError, TransientError
-from tasks.models import Answer, Hit
+from tasks.models import Answer, Question
 from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.telemetry_models import Backlog
@@ -46,6 +46,7 @@ class Collaborators(NamedTuple):
     settings: Settings
     answer_questions: AnswerQuestions
     searcher: Searcher
+    expand_questions: Callable[[Sequence[Question]], list[Question]]
     keys: KeyStore
     tokens: TokenReader | None
     documents: DocumentReader
@@ -75,6 +76,7 @@ def collect(app: Application) -> Collaborators:
         settings=app.settings,
         answer_questions=app.answer_questions,
         searcher=app.searcher,
+        expand_questions=app.expand_questions,
         keys=app.keys,
         tokens=app.tokens,
         documents=app.passages,
@@ -123,8 +125,8 @@ class Services:
             work, most_waiting=settings.queue_questions, timeout_seconds=settings.queue_timeout_seconds
         )
         # Searches have a thread of their own: they take milliseconds and need not wait for a generator.
-        self.searches: Batcher[SearchJob, list[Hit]] = Batcher(
-            SearchWork(self.made_of.searcher, log=self.made_of.log),
+        self.searches: Batcher[SearchJob, Found] = Batcher(
+            SearchWork(self.made_of.searcher, expand=self.made_of.expand_questions, log=self.made_of.log),
             most_waiting=settings.queue_questions,
             timeout_seconds=settings.queue_timeout_seconds,
         )

@@ -13,7 +13,7 @@ from expertloop.server.metrics import Metrics
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.access_ports import AuditLog
 from tasks.errors import DeadlineExceeded, ProductError, RateLimited, TerminalError, TransientError
-from tasks.models import Answer, Hit, Question, derive_id, hash_text
+from tasks.models import Answer, Expansion, Hit, Question, derive_id, hash_text
 from tasks.ports import Searcher
 from tasks.telemetry_ports import Fact, Telemetry
 
@@ -169,29 +169,42 @@ def _tell(job: AnswerJob, outcome: Answer | ProductError) -> dict[str, Fact]:
     }
 
 
+class Found(NamedTuple):
+    """What a search found, and the other forms it searched."""
+
+    hits: Sequence[Hit]
+    expansions: tuple[Expansion, ...]
+
+
 class SearchWork:
     """Searches for a batch of jobs.
 
     Args:
         searcher: Finds passages.
+        expand: Looks up the questions' abbreviations.
         log: Keeps what was shown to whom.
     """
 
-    def __init__(self, searcher: Searcher, *, log: AuditLog) -> None:
+    def __init__(
+        self, searcher: Searcher, *, expand: Callable[[Sequence[Question]], list[Question]], log: AuditLog
+    ) -> None:
         self._searcher = searcher
+        self._expand = expand
         self._log = log
 
-    def __call__(self, jobs: Sequence[SearchJob]) -> list[list[Hit] | ProductError]:
+    def __call__(self, jobs: Sequence[SearchJob]) -> list[Found | ProductError]:
         """The hits of each job; those that want equally many are searched in one call."""
         places: dict[int, list[int]] = defaultdict(list)
         for place, job in enumerate(jobs):
             places[job.limit].append(place)
-        found: dict[int, list[Hit]] = {}
+        questions = self._expand([job.question for job in jobs])
+        found: dict[int, Found] = {}
         for limit, those in places.items():
-            hits = self._searcher.search([jobs[place].question for place in those], limit=limit)
-            found.update(zip(those, hits, strict=True))
+            hits = self._searcher.search([questions[place] for place in those], limit=limit)
+            for place, some in zip(those, hits, strict=True):
+                found[place] = Found(some, questions[place].expansions or ())
         now = datetime.now(UTC)
-        self._log.record([_audit(job, None, _documents(found[place]), now) for place, job in enumerate(jobs)])
+        self._log.record([_audit(job, None, _documents(found[place].hits), now) for place, job in enumerate(jobs)])
         return [found[place] for place in range(len(jobs))]
 
 

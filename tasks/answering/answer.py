@@ -24,7 +24,7 @@ from tasks.answering.parts import merge_answers, split_question
 from tasks.answering.support import find_support, read_evidence
 from tasks.language import detect_language
 from tasks.models import EVERYONE, Answer, Calibration, Generation, Hit, Noun, Question, Silence, Timings
-from tasks.ports import Embedder, Generator, Searcher, TextReader
+from tasks.ports import Embedder, Generator, QuestionExpander, Searcher, TextReader
 from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage, choose_language
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ def answer_questions(
     *,
     searcher: Searcher,
     reader: TextReader,
+    expander: QuestionExpander | None = None,
     generator: Generator | None = None,
     embedder: Embedder | None = None,
     calibration: Calibration | None = None,
@@ -73,6 +74,7 @@ def answer_questions(
     Args:
         searcher: Finds passages that the asker may read.
         reader: Tells the documents' text at the end, under the same condition.
+        expander: Knows abbreviations; None: sentences are chosen by the question's own words.
         generator: Writes answers; None: every answer is quoted from the documents.
         embedder: Tells which sentences mean what the question asks; None: words alone tell.
         calibration: Turns signals into a confidence; None: no answer is held back for being unlikely.
@@ -83,9 +85,10 @@ def answer_questions(
         ConfigurationError: The generator cannot be loaded or refuses the request.
     """
     parts = [_split(question) for question in questions]
+    each = [part for asked in parts for part in asked]
     answered = iter(
         _answer_each(
-            [part for asked in parts for part in asked],
+            expander.expand(each) if expander else each,
             searcher=searcher,
             reader=reader,
             generator=generator,
@@ -161,6 +164,7 @@ def _finish(
         id=draft.question.id,
         sources=_list_uris([*draft.hits, *draft.suspicious]),
         suspicious=_list_uris(draft.suspicious),
+        expansions=draft.question.expansions or (),
         prompt_tokens=generation.prompt_tokens if generation else 0,
         completion_tokens=generation.completion_tokens if generation else 0,
     )
@@ -217,7 +221,7 @@ def _judge(
 ) -> Answer:
     """The answer with its confidence, or silence where that is too low."""
     signals = measure_signals(
-        draft.question.text,
+        draft.question.readings,
         draft.hits,
         draft.ranked,
         draft.stems,

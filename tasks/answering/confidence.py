@@ -22,7 +22,7 @@ SHIPPED_FILE = Path(__file__).with_name("calibration.json")
 
 
 def measure_signals(
-    question: str,
+    readings: Sequence[str],
     hits: Sequence[Hit],
     ranked: Sequence[Ranked],
     stems: Stems,
@@ -33,6 +33,7 @@ def measure_signals(
     """What tells a right answer from a wrong one.
 
     Args:
+        readings: Texts that ask the same.
         hits: What was found, best first; at least one.
         ranked: What can be quoted of them, the best first; at least one.
         generation: What the generator wrote, when that is the answer; None: the answer is quoted.
@@ -52,7 +53,7 @@ def measure_signals(
         "fused": hit.score,
         "fused_margin": hits[0].score - elsewhere,
         "sides_agree": float(documents[dense] == documents[keyword]),
-        "passage_coverage": _cover_share(question, hit, stems),
+        "passage_coverage": max(_cover_share(question, hit, stems) for question in readings),
         "meaning": best.meaning,
         "sentence_score": best.score,
         "generated": float(generation is not None),

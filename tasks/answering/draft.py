@@ -64,7 +64,7 @@ def draft_answer(
     stems = Stems(language)
     suspicious = [hit for hit in hits if _is_suspicious(hit)] if limits.hold_suspicious else []
     usable = [hit for hit in hits if hit not in suspicious]
-    ranked = rank_quotables(question.text, list_quotables(usable), stems, embedder=embedder)
+    ranked = rank_quotables(question.readings, list_quotables(usable), stems, embedder=embedder)
     relevant = are_relevant(hits, ranked)
     context: Sequence[tuple[int, ContextPassage]] = ()
     if generator and ranked and relevant:

@@ -49,17 +49,18 @@ class Ranked(NamedTuple):
 
 
 def rank_quotables(
-    question: str, quotables: Sequence[Quotable], stems: Stems, *, embedder: Embedder | None = None
+    readings: Sequence[str], quotables: Sequence[Quotable], stems: Stems, *, embedder: Embedder | None = None
 ) -> list[Ranked]:
     """The quotables, the best answer first.
 
     Args:
+        readings: Texts that ask the same; of each feature the best counts, whichever form a sentence has.
         embedder: Adds the meaning of those that are best without it; None leaves it out.
     """
-    features = measure_quotables(question, quotables, stems)
+    features = np.max([measure_quotables(question, quotables, stems) for question in readings], axis=0)
     if embedder is not None and quotables:
         best = np.argsort(-(features @ _WEIGHTS), kind="stable")[:_EMBEDDED]
-        features[best, _MEANING] = _measure_meaning(question, [quotables[index] for index in best], embedder)
+        features[best, _MEANING] = _measure_meaning(readings, [quotables[index] for index in best], embedder)
     coverage = features[:, FEATURES.index("words_and_place")].tolist()
     scores = (features @ _WEIGHTS).tolist()
     ranked = [Ranked(*one) for one in zip(quotables, scores, coverage, features[:, _MEANING].tolist(), strict=True)]
@@ -140,7 +141,8 @@ def _cover(rarity: dict[str, float], found: set[str]) -> float:
     return sum(weight for word, weight in rarity.items() if word in found) / total if total else 0.0
 
 
-def _measure_meaning(question: str, quotables: Sequence[Quotable], embedder: Embedder) -> list[float]:
+def _measure_meaning(readings: Sequence[str], quotables: Sequence[Quotable], embedder: Embedder) -> list[float]:
     vectors = embedder.embed_documents([f"{one.place}\n{one.quote}" for one in quotables])
-    similarities: list[float] = (vectors @ embedder.embed_queries([question])[0]).tolist()
+    asked = embedder.embed_queries(readings)
+    similarities: list[float] = np.max([vectors @ question for question in asked], axis=0).tolist()
     return similarities

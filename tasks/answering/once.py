@@ -109,12 +109,14 @@ class KeptAnswers:
 
 
 def still_holds(answer: Answer, asker: Question, reader: TextReader) -> bool:
-    """Whether the asker may read everything that the answer quotes or held back, and it still stands there."""
+    """Whether the asker may read everything that the answer quotes, held back or learnt, and it still stands there."""
+    learnt_from = {document_id for expansion in answer.expansions for document_id in expansion.document_ids}
+    quoted = {citation.document_id for citation in (*answer.citations, *answer.found)}
     texts = {
         document_id: reader.read_text(asker.tenant, document_id, asker.principals | {EVERYONE})
-        for document_id in {citation.document_id for citation in (*answer.citations, *answer.found)}
+        for document_id in learnt_from | quoted
     }
-    return all(
+    return all(texts[document_id] is not None for document_id in learnt_from) and all(
         (text := texts[citation.document_id]) is not None and text[citation.start : citation.end] == citation.quote
         for citation in (*answer.citations, *answer.found)
     )

@@ -83,6 +83,7 @@ def merge_answers(question: Question, parts: Sequence[Answer], *, language: str)
             "sources": _unite([part.sources for part in parts]),
             "suspicious": _unite([part.suspicious for part in parts]),
             "found": tuple(citation for part in parts for citation in part.found),
+            "expansions": tuple({one.said: one for part in parts for one in part.expansions}.values()),
             "timings": _add_timings([part.timings for part in parts]),
             "prompt_tokens": sum(part.prompt_tokens for part in parts),
             "completion_tokens": sum(part.completion_tokens for part in parts),

@@ -12,6 +12,7 @@ from pathlib import Path
 from prefect import task
 from prefect.runtime import flow_run
 
+from tasks.documents.definitions import RULES_VERSION, find_definitions
 from tasks.documents.manifest import prune_is_suspicious
 from tasks.documents.read import ChunkPlan, DocumentReader
 from tasks.errors import ConfigurationError, ProductError, PruneBlocked
@@ -113,6 +114,22 @@ def publish_documents(run: Run, batch: int) -> None:
     while waiting := app.manifest.publish_batch(run, batch, capabilities=app.partitioner.capabilities):
         logger.info("batch follows a flip run_id=%s batch=%s versions=%s", run.run_id, batch, len(waiting))
         app.index_versions(run, waiting)
+
+
+@task(**touches_backends())
+def learn_definitions(run: Run) -> int:
+    """Read what abbreviations stand for from texts that are not read for it yet; returns how many texts that were.
+
+    From the database, not from the source: a document that was there before is learnt from without being read again.
+    """
+    definitions = application().definitions
+    read = found = 0
+    for page in definitions.find_unlearnt(run, RULES_VERSION):
+        learnt = {one.version_id: find_definitions(one.text) for one in page}
+        definitions.write_definitions(run, learnt, RULES_VERSION)
+        read, found = read + len(page), found + sum(map(len, learnt.values()))
+    logger.info("definitions learnt run_id=%s texts=%s definitions=%s", run.run_id, read, found)
+    return read
 
 
 @task(**touches_backends())

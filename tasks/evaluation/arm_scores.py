@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from urllib.parse import urlparse
 
-from tasks.arm_models import ArmAnswer, ArmResult, Glossary
+from tasks.arm_models import ArmAnswer, ArmResult
 from tasks.curation_models import Example, FrozenPassage
 from tasks.evaluation.terminology import score_terms
 from tasks.evaluation.texts import contains_answer, is_exact, measure_f1
 from tasks.evaluation_models import Share
 from tasks.evaluation_ports import ClaimChecker
+from tasks.glossary import Glossary
 from tasks.prompting import REFUSAL
 
 _MARK = re.compile(r"\[(\d{1,4})\]")

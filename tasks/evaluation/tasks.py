@@ -329,7 +329,7 @@ def _ask_arm(
     with_passages: bool,
     request: ArmsRequest,
 ) -> list[ArmResult]:
-    settings, glossary = app.settings, app.read_glossary()
+    settings, glossary = app.settings, app.glossary
     options = ArmOptions(settings.tenant, settings.answer_passages, settings.answer_tokens)
     prompts = plan_prompts(examples, generator, options, with_passages=with_passages)
     for done in ask_prompts(prompts, generator, app.arms, options):

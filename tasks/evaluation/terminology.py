@@ -8,13 +8,9 @@ not correctness, and says nothing of forbidden words.
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from pydantic import ValidationError
-
-from tasks.arm_models import Glossary, GlossaryTerm
-from tasks.errors import ConfigurationError
 from tasks.evaluation_models import Share
+from tasks.glossary import Glossary, GlossaryTerm
 
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _LEAST_LETTERS = 9
@@ -24,26 +20,6 @@ _ADDRESS = {
     "du": re.compile(r"(?<=[^\s.!?:])\s(?:Sie|Ihnen|Ihr(?:e[mnrs]?)?)\b"),
 }
 """What breaks a form of address. A "Sie" that opens a sentence may be any "she" or "they"."""
-
-
-def read_glossary(content: Any, *, name: str) -> Glossary:
-    """The glossary of a YAML file's content: `terms` (term, language, instead_of) and `address` (form by language).
-
-    Args:
-        content: As the file was parsed.
-        name: Of the file, for the message.
-
-    Raises:
-        ConfigurationError: The content is not a glossary; all faults are named.
-    """
-    try:
-        return Glossary.model_validate(content)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ConfigurationError(
-            f"{name} is not a glossary: {faults}",
-            advice="write `terms:` as a list of {term, language, instead_of} and `address:` as {de: Sie}",
-        ) from error
 
 
 def score_terms(text: str, reference: str, language: str, glossary: Glossary) -> Share:

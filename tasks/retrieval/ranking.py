@@ -97,6 +97,40 @@ def rank_candidates(
     return sorted(candidates, key=lambda candidate: (-candidate.score, candidate.passage.chunk_id))
 
 
+def join_readings(ranked: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """One ranking of those of several texts that ask the same: the mean of the scores, a missing one being 0.
+
+    The mean of several searches and not one search for all words: a long form has more words than its abbreviation, and
+    documents that spell it out would outdo those that do not (Fox and Shaw, "Combination of Multiple Searches", TREC-2,
+    1994).
+
+    Args:
+        ranked: A ranking a text, at least one; a single one stays as it is.
+
+    Returns:
+        Best first; the parts of a score are the best of their kind.
+    """
+    if len(ranked) == 1:
+        return list(ranked[0])
+    members: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for candidate in (one for candidates in ranked for one in candidates):
+        members[candidate.passage.chunk_id].append(candidate)
+    joined = [
+        Candidate(
+            same[0].passage,
+            sum(one.score for one in same) / len(ranked),
+            _best_known(one.dense_score for one in same),
+            _best_known(one.keyword_score for one in same),
+        )
+        for same in members.values()
+    ]
+    return sorted(joined, key=lambda candidate: (-candidate.score, candidate.passage.chunk_id))
+
+
+def _best_known(scores: Iterable[float | None]) -> float | None:
+    return max((score for score in scores if score is not None), default=None)
+
+
 def fuse(found: Sequence[IndexHit], chunks: Sequence[Passage], weigh: Callable[[str], float]) -> Scores:
     """Fuse again, now that every chunk's language is known; a store that tells no parts keeps its own score.
 

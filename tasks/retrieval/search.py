@@ -19,7 +19,7 @@ from tasks.models import EVERYONE, Hit, Passage, Question
 from tasks.ports import Embedder, IndexHit, IndexQuery, PassageReader, Reranker, VectorIndex, Vectors
 from tasks.retrieval.analysis import analyse_question
 from tasks.retrieval.passages import Gathering
-from tasks.retrieval.ranking import Candidate, choose_alpha, rank_candidates
+from tasks.retrieval.ranking import Candidate, choose_alpha, join_readings, rank_candidates
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +43,21 @@ class _Readers(NamedTuple):
     principals: frozenset[str]
 
 
+class _Reading(NamedTuple):
+    """One way to say a question, as a store takes it."""
+
+    vector: Vectors
+    keywords: str
+
+
 @dataclass
 class _Asked:
     """One question on its way through the rounds."""
 
     question: Question
     language: str
-    vector: Vectors
-    keywords: str
+    readings: Sequence[_Reading]
+    """As it was asked; where abbreviations were expanded, also with their other forms beside them."""
     width: int
     hits: list[Hit] = field(default_factory=list)
 
@@ -104,15 +111,16 @@ class HybridSearcher:
         asked = self._prepare(questions, limit)
         waiting = [one for one in asked if one is not None and limit > 0]
         while waiting:
-            queries = [self._query(one) for one in waiting]
-            proposed = self._index.search_rows(self._collection, queries)
+            queries = [self._query(one, reading) for one in waiting for reading in one.readings]
+            rows = iter(self._index.search_rows(self._collection, queries))
+            proposed = [[next(rows) for _ in one.readings] for one in waiting]
             confirmed = self._confirm(waiting, proposed)
             for one, found in zip(waiting, proposed, strict=True):
                 one.hits = self._finish(one, found, confirmed[one.readers], limit)
             waiting = [
                 one
                 for one, found in zip(waiting, proposed, strict=True)
-                if len(one.hits) < limit and len(found) >= one.width and one.width < LAST_WIDTH
+                if len(one.hits) < limit and max(map(len, found)) >= one.width and one.width < LAST_WIDTH
             ]
             for one in waiting:
                 one.width = min(2 * one.width, LAST_WIDTH)
@@ -120,53 +128,56 @@ class HybridSearcher:
 
     def _prepare(self, questions: Sequence[Question], limit: int) -> list[_Asked | None]:
         """One batch of vectors for all questions that say something."""
-        texts = [question.text.strip()[:_MOST_CHARACTERS] for question in questions]
-        saying = [text for text in texts if any(map(str.isalnum, text))]
+        texts = [[text.strip()[:_MOST_CHARACTERS] for text in question.searched] for question in questions]
+        saying = [text for readings in texts for text in readings if any(map(str.isalnum, text))]
         vectors = iter(self._embedder.embed_queries(saying) if saying else ())
         width = min(max(FIRST_WIDTH, 4 * limit), LAST_WIDTH)
         asked: list[_Asked | None] = []
-        for question, text in zip(questions, texts, strict=True):
+        for question, (text, *others) in zip(questions, texts, strict=True):
             if any(map(str.isalnum, text)):
-                language = detect_language(text)
-                asked.append(_Asked(question, language, next(vectors), analyse_question(text), width))
+                readings = [_Reading(next(vectors), analyse_question(one)) for one in (text, *others)]
+                asked.append(_Asked(question, detect_language(text), readings, width))
             else:
                 asked.append(None)
         return asked
 
-    def _query(self, asked: _Asked) -> IndexQuery:
+    def _query(self, asked: _Asked, reading: _Reading) -> IndexQuery:
         alpha = self._alpha if self._alpha is not None else choose_alpha(asked.language, asked.language)
         return IndexQuery(
             tenant=asked.question.tenant,
             principals=asked.readers.principals,
-            vector=asked.vector,
-            keywords=asked.keywords,
+            vector=reading.vector,
+            keywords=reading.keywords,
             alpha=alpha,
             limit=asked.width,
             filter=asked.question.filter,
         )
 
     def _confirm(
-        self, asked: Sequence[_Asked], proposed: Sequence[Sequence[IndexHit]]
+        self, asked: Sequence[_Asked], proposed: Sequence[Sequence[Sequence[IndexHit]]]
     ) -> dict[_Readers, dict[str, Passage]]:
         """What each kind of asker may read of what was proposed to any of its kind: one question to the database."""
         wanted: defaultdict[_Readers, dict[str, None]] = defaultdict(dict)
         for one, found in zip(asked, proposed, strict=True):
-            wanted[one.readers].update(dict.fromkeys(hit.chunk_id for hit in found))
+            wanted[one.readers].update(dict.fromkeys(hit.chunk_id for hits in found for hit in hits))
         return {
             readers: self._reader.read_passages(readers.tenant, list(chunk_ids), readers.principals)
             for readers, chunk_ids in wanted.items()
         }
 
     def _finish(
-        self, asked: _Asked, found: Sequence[IndexHit], passages: Mapping[str, Passage], limit: int
+        self, asked: _Asked, found: Sequence[Sequence[IndexHit]], passages: Mapping[str, Passage], limit: int
     ) -> list[Hit]:
         """From proposals to hits: those confirmed are fused, reranked, collapsed and merged."""
         tenant, principals = asked.readers
-        candidates = rank_candidates(
-            found, passages, lambda chunk_language: self._weigh(asked.language, chunk_language)
+        candidates = join_readings(
+            [
+                rank_candidates(hits, passages, lambda chunk_language: self._weigh(asked.language, chunk_language))
+                for hits in found
+            ]
         )
         if self._reranker is not None:
-            candidates = rerank(asked.question.text, candidates, self._reranker)
+            candidates = rerank(asked.question.readings, candidates, self._reranker)
         gathering = Gathering(
             limit=limit,
             merged_tokens=self._merged_tokens,
@@ -180,7 +191,7 @@ class HybridSearcher:
         logger.info(
             "search language=%s candidates=%s confirmed=%s hits=%s",
             asked.language,
-            len(found),
+            sum(map(len, found)),
             len(candidates),
             len(hits),
         )
@@ -190,10 +201,15 @@ class HybridSearcher:
         return self._alpha if self._alpha is not None else choose_alpha(question_language, chunk_language)
 
 
-def rerank(question: str, candidates: Sequence[Candidate], reranker: Reranker) -> list[Candidate]:
-    """The best candidates in the reranker's order with its scores scaled to 0..1; the rest falls away."""
+def rerank(readings: Sequence[str], candidates: Sequence[Candidate], reranker: Reranker) -> list[Candidate]:
+    """The best candidates in the reranker's order with its scores scaled to 0..1; the rest falls away.
+
+    Args:
+        readings: Texts that ask the same; the one that suits a passage best counts.
+    """
     best = candidates[:RERANKED]
-    scores = reranker.score_passages(question, [shown_passage(candidate.passage) for candidate in best])
+    shown = [shown_passage(candidate.passage) for candidate in best]
+    scores = [max(one) for one in zip(*(reranker.score_passages(text, shown) for text in readings), strict=True)]
     scaled = scale_scores({c.passage.chunk_id: score for c, score in zip(best, scores, strict=True)})
     ordered = [candidate._replace(score=scaled[candidate.passage.chunk_id]) for candidate in best]
     return sorted(ordered, key=lambda candidate: -candidate.score)

@@ -10,14 +10,16 @@ from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.answering.confidence import read_shipped
 from tasks.answering.once import KeptAnswers
 from tasks.answering.trust import TrustedFirst
-from tasks.errors import ProductError
+from tasks.errors import ConfigurationError, ProductError
 from tasks.evaluation_ports import Plotter
+from tasks.glossary import Glossary, GlossaryEntry, read_glossary
 from tasks.integrations.database.answers import DatabaseAnswers
 from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.models import Answer, Calibration, CalibrationKey, Hit, Pipeline, Question
-from tasks.ports import Generator, Reranker, Searcher
+from tasks.ports import Generator, QuestionExpander, Reranker, Searcher
+from tasks.retrieval.expand import AbbreviationExpander, list_entries
 from tasks.retrieval.search import HybridSearcher
 from tasks.wiring.models import Models
 
@@ -29,6 +31,47 @@ class Answering(Models):
     def searcher(self) -> Searcher:
         """Hybrid search over whatever collection serves at that moment, joined with the database."""
         return ServingSearcher(self)
+
+    @cached_property
+    def glossary(self) -> Glossary:
+        """The company's words, read once a process; empty where EXPERTLOOP_GLOSSARY names no file.
+
+        Raises:
+            ConfigurationError: The file cannot be read or is no glossary.
+        """
+        file = self.settings.glossary
+        if file is None:
+            return Glossary()
+        import yaml
+
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigurationError(
+                f"the glossary {file} cannot be read: {str(error).splitlines()[0]}",
+                advice="set EXPERTLOOP_GLOSSARY to a YAML file with `terms:`, `address:` and `abbreviations:`",
+            ) from error
+        return read_glossary(content, name=file.name)
+
+    @cached_property
+    def expander(self) -> QuestionExpander | None:
+        """Knows abbreviations; what people say of them holds for this home's tenant alone."""
+        if not self.settings.expand_abbreviations:
+            return None
+        return AbbreviationExpander(self.definitions, stated={self.settings.tenant: self.glossary.abbreviations})
+
+    def expand_questions(self, questions: Sequence[Question]) -> list[Question]:
+        """The questions with their expansions, for doors that show them."""
+        return [*questions] if self.expander is None else self.expander.expand(questions)
+
+    def list_abbreviations(self, principals: frozenset[str] | None = None) -> list[GlossaryEntry]:
+        """What abbreviations stand for.
+
+        Args:
+            principals: Only as far as documents say it that one of them may read; None: all of the tenant.
+        """
+        meanings = self.definitions.list_meanings(self.settings.tenant, principals)
+        return list_entries(meanings, self.glossary.abbreviations)
 
     @cached_property
     def reranker(self) -> Reranker | None:
@@ -98,6 +141,7 @@ class Answering(Models):
             questions,
             searcher=TrustedFirst(searcher or self.searcher, list_believed=self.passages.list_believed_sources),
             reader=self.passages,
+            expander=self.expander,
             generator=generator if generate else None,
             embedder=self.asking_embedder(pipeline.embedder_spec) if pipeline else None,
             calibration=self.calibration(generator),
@@ -171,4 +215,6 @@ class ServingSearcher:
             alpha=self._app.settings.search_alpha,
             reranker=self._app.reranker,
         )
+        if any(question.expansions is None for question in questions):
+            questions = self._app.expand_questions(questions)
         return searcher.search(questions, limit=limit)

@@ -7,16 +7,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-import yaml
-
 from tasks.answering.claim_support import ClaimSupport
-from tasks.arm_models import CompanyFacts, Glossary
+from tasks.arm_models import CompanyFacts
 from tasks.curation.snapshot import read_examples, read_manifest
 from tasks.curation_models import Dataset, Example, PairState, Split
 from tasks.errors import ConfigurationError
 from tasks.evaluation.arms_card import write_arms_card
 from tasks.evaluation.gate import GateLimits
-from tasks.evaluation.terminology import read_glossary
 from tasks.evaluation_ports import ClaimChecker, LikelihoodScorer
 from tasks.integrations.database.arms import DatabaseArms, count_changes
 from tasks.ports import Generator
@@ -67,24 +64,6 @@ class Arms(Curation):
         folder = self.settings.home / dataset.folder
         read_manifest(folder)
         return read_examples(folder, Split.TEST)
-
-    def read_glossary(self) -> Glossary:
-        """The company's words; empty where EXPERTLOOP_GLOSSARY names no file.
-
-        Raises:
-            ConfigurationError: The file cannot be read or is no glossary.
-        """
-        file = self.settings.glossary
-        if file is None:
-            return Glossary()
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigurationError(
-                f"the glossary {file} cannot be read: {str(error).splitlines()[0]}",
-                advice="set EXPERTLOOP_GLOSSARY to a YAML file with `terms:` and `address:`",
-            ) from error
-        return read_glossary(content, name=file.name)
 
     def likelihood_of(self, generator: Generator) -> LikelihoodScorer:
         """How surprised a local model is by texts.

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.catalogue import Catalogue
+from tasks.integrations.database.definitions import DatabaseDefinitions
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.index_truth import DatabaseIndexTruth
 from tasks.integrations.database.leases import Leases
@@ -78,6 +79,11 @@ class Stores:
     def passages(self) -> DatabasePassages:
         """What an asker may see."""
         return DatabasePassages(self.database)
+
+    @cached_property
+    def definitions(self) -> DatabaseDefinitions:
+        """What documents say that abbreviations stand for."""
+        return DatabaseDefinitions(self.database)
 
     @cached_property
     def catalogue(self) -> Catalogue:

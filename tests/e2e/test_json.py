@@ -21,6 +21,7 @@ CITATION = {"number", "document_id", "chunk_id", "uri", "title", "page", "quote"
 ANSWER = {
     *("question", "text", "citations", "abstained", "reason", "mode", "sources", "timings", "prompt_tokens"),
     *("completion_tokens", "versions", "id", "confidence", "conflicting", "signals", "found", "suspicious"),
+    "expansions",
 }
 LEDGER = {
     *("source", "tenant", "run_id", "listed", "new", "changed", "renamed", "unchanged", "outdated", "quarantined"),

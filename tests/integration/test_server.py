@@ -159,7 +159,7 @@ def test_each_caller_is_answered_from_what_that_caller_may_read(service: Service
     assert "six weeks" not in refused.text
     assert "notice.txt" not in refused.text
     found = service.post("/v1/searches", hr, {"question": NOTICE, "k": 10}).json()
-    assert set(found) == {"question", "hits"}
+    assert set(found) == {"question", "hits", "expansions"}
     assert {hit["uri"] for hit in found["hits"]} == {"memory://canteen.txt", "memory://notice.txt"}
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tasks.erasure_models import Cleaned, Subject
 from tasks.integrations.database.arms_schema import arm_answers
+from tasks.integrations.database.definitions_schema import definitions
 from tasks.integrations.database.engine import Database, list_batches
 from tasks.integrations.database.erased_cases import erase_cases
 from tasks.integrations.database.erasure_schema import dataset_marks
@@ -44,7 +45,7 @@ from tasks.integrations.database.schema import (
 )
 
 CLEANED = frozenset({
-    *("documents", "document_readers", "versions", "chunks", "cached_vectors", "listing", "runs"),
+    *("documents", "document_readers", "versions", "chunks", "definitions", "cached_vectors", "listing", "runs"),
     *("pairs", "pair_evidence", "pair_bands"),
     *("arm_answers", "cases", "case_messages"),
     *("questions", "answers", "gaps", "served_answers", "feedback", "evaluation_results", "audit", "api_keys"),
@@ -198,7 +199,9 @@ def _delete_vectors(connection: Connection, document_ids: Sequence[str]) -> int:
 
 def _empty_versions(connection: Connection, document_ids: Sequence[str]) -> int:
     theirs = versions.c.document_id.in_(document_ids)
-    connection.execute(sa.delete(chunks).where(chunks.c.version_id.in_(sa.select(versions.c.version_id).where(theirs))))
+    version_ids = sa.select(versions.c.version_id).where(theirs)
+    for table in (chunks, definitions):
+        connection.execute(sa.delete(table).where(table.c.version_id.in_(version_ids)))
     empty = {"text": "", "title": "", "state": "swept", "source": "", "groups": [], "chunk_count": 0}
     return connection.execute(sa.update(versions).where(theirs).values(empty)).rowcount
 

@@ -69,7 +69,7 @@ class DatabasePassages:
     def read_text(self, tenant: str, document_id: str, principals: frozenset[str]) -> str | None:
         """The text of the live version, or None where there is none that they may read."""
         query = sa.select(documents.c.live_version_id).where(
-            documents.c.document_id == document_id, *_readable(tenant, principals)
+            documents.c.document_id == document_id, *readable(tenant, principals)
         )
         with self._database.read() as connection:
             version_id = connection.execute(query).scalar_one_or_none()
@@ -93,7 +93,7 @@ class DatabasePassages:
                 ),
             )
             .join(versions, versions.c.version_id == documents.c.live_version_id)
-            .where(documents.c.document_id == document_id, *_readable(tenant, principals))
+            .where(documents.c.document_id == document_id, *readable(tenant, principals))
         )
         for row in self._rows(query):
             fields = dict(row)
@@ -105,7 +105,7 @@ class DatabasePassages:
         query = (
             sa.select(chunks.c.page)
             .join(documents, documents.c.live_version_id == chunks.c.version_id)
-            .where(documents.c.document_id == document_id, chunks.c.start <= offset, *_readable(tenant, principals))
+            .where(documents.c.document_id == document_id, chunks.c.start <= offset, *readable(tenant, principals))
             .order_by(chunks.c.start.desc())
             .limit(1)
         )
@@ -162,7 +162,7 @@ def _visible(tenant: str, principals: frozenset[str]) -> sa.Select[Any]:
         )
         .join(documents, documents.c.live_version_id == chunks.c.version_id)
         .outerjoin(sources, sa.and_(sources.c.tenant == documents.c.tenant, sources.c.source == documents.c.source))
-        .where(*_readable(tenant, principals))
+        .where(*readable(tenant, principals))
     )
 
 
@@ -174,13 +174,14 @@ def _content(chunk_ids: Iterable[str]) -> sa.Select[Any]:
     )
 
 
-def _readable(tenant: str, principals: frozenset[str]) -> tuple[sa.ColumnElement[bool], ...]:
+def readable(tenant: str, principals: frozenset[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Of `documents`: those of the tenant that one of the principals may read."""
     # Stored text has a replacement character for what no database keeps: two names must not become one by it.
     names = sorted(name for name in principals if is_storable(name))
-    readable = sa.exists().where(
+    may_read = sa.exists().where(
         document_readers.c.document_id == documents.c.document_id, document_readers.c.principal.in_(names)
     )
-    return documents.c.tenant == tenant, readable
+    return documents.c.tenant == tenant, may_read
 
 
 def _passage(seen: _Seen, row: Mapping[str, Any]) -> Passage:

@@ -141,9 +141,11 @@ versions = sa.Table(
     sa.Column("document_type", sa.String(32), nullable=False),
     sa.Column("chunk_count", sa.Integer, nullable=False),
     _id("copied_from"),  # the version a rename copied; its vectors are taken over
+    sa.Column("definition_rules", sa.Integer),  # by which its definitions were found; null: not looked for yet
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Index("ix_versions_document_id", "document_id"),
-    sa.Index("ix_versions_tenant_source_state", "tenant", "source", "state"),
+    # With the rules in the index nobody reads through long texts to find that all of them are learnt from.
+    sa.Index("ix_versions_tenant_source_state_rules", "tenant", "source", "state", "definition_rules"),
 )
 
 chunks = sa.Table(

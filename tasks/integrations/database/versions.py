@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tasks.integrations.database.definitions_schema import definitions
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.locks import lock_name
@@ -123,10 +124,11 @@ class DatabaseVersions:
             yield page
 
     def mark_swept(self, run: Run, version_ids: Sequence[str]) -> None:
-        """Their rows left the vector store: drop text and chunks, keep the version as history."""
+        """Their rows left the vector store: drop text, chunks and definitions, keep the version as history."""
         with self._database.write() as connection:
             check_lease(connection, run.lease_token)
-            connection.execute(sa.delete(chunks).where(chunks.c.version_id.in_(version_ids)))
+            for table in (chunks, definitions):
+                connection.execute(sa.delete(table).where(table.c.version_id.in_(version_ids)))
             connection.execute(
                 sa.update(versions).where(versions.c.version_id.in_(version_ids)).values(state="swept", text="")
             )

@@ -33,8 +33,8 @@ def measure(*texts: str, generation: Generation | None = None) -> dict[str, floa
         for passage in reader.add_document(f"{place}.md", [text])
     ]
     stems = Stems("en")
-    ranked = rank_quotables(QUESTION, list_quotables(hits), stems)
-    return measure_signals(QUESTION, hits, ranked, stems, generation=generation, supported_share=0.5)
+    ranked = rank_quotables([QUESTION], list_quotables(hits), stems)
+    return measure_signals([QUESTION], hits, ranked, stems, generation=generation, supported_share=0.5)
 
 
 def calibrate(weights: dict[str, float], *curve: OperatingPoint) -> Calibration:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from tasks.answering.claim_support import ClaimSupport
-from tasks.arm_models import ArmAnswer, ArmResult, Glossary, GlossaryTerm
+from tasks.arm_models import ArmAnswer, ArmResult
 from tasks.curation_models import Example, FrozenPassage
 from tasks.errors import ConfigurationError
 from tasks.evaluation.arm_scores import refuses, score_arm
-from tasks.evaluation.terminology import read_glossary, score_terms
+from tasks.evaluation.terminology import score_terms
 from tasks.evaluation_models import Share
+from tasks.glossary import Glossary, GlossaryTerm, read_glossary
 from tasks.prompting import REFUSAL
 from tests.fakes.arms import make_example, make_passage
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tasks.models import EVERYONE, CollectionSpec, Hit, Passage, Question, SearchFilter
-from tasks.ports import IndexHit, IndexQuery, IndexRow
+from tasks.models import EVERYONE, CollectionSpec, Expansion, Hit, Passage, Question, SearchFilter
+from tasks.ports import IndexHit, IndexQuery, IndexRow, Vectors
 from tasks.retrieval.analysis import analyse_text
 from tasks.retrieval.ranking import choose_alpha, rank_candidates
 from tasks.retrieval.search import FIRST_WIDTH, LAST_WIDTH, HybridSearcher
@@ -102,6 +102,26 @@ def test_questions_are_answered_in_their_order_and_in_one_batch(library: Library
     questions = [Question(text=text) for text in ("leave weeks", "", "pump starts")]
     leave, nothing, pump = library.searcher().search(questions, limit=1)
     assert (titles(leave), nothing, titles(pump)) == (["leave.md"], [], ["pump.md"])
+
+
+def test_another_form_of_a_question_is_searched_by_words_and_by_meaning_beside_it(library: Library) -> None:
+    library.add("lye.md", "Die Betriebsanweisung liegt aus.", language="de")
+    library.add("acid.md", "Jede BA liegt aus.", language="de")
+    library.add("leave.md", "Leave is requested three weeks ahead.")
+    expansion = Expansion(said="BA", added=("Betriebsanweisung",))
+    plain, question = Question(text="Welche BA?"), Question(text="Welche BA?", expansions=(expansion,))
+    embedded: list[str] = []
+
+    class Embedder(FakeEmbedder):
+        def embed_queries(self, questions: Sequence[str]) -> Vectors:
+            embedded.extend(questions)
+            return super().embed_queries(questions)
+
+    library.embedder = Embedder()
+    before, hits = library.searcher(alpha=0.0).search([plain, question], limit=3)
+    assert embedded == ["Welche BA?", "Welche BA?", "Welche BA (Betriebsanweisung)?"]
+    assert (titles(before), sorted(titles(hits))) == (["acid.md"], ["acid.md", "lye.md"])
+    assert before == library.searcher(alpha=0.0).search([plain], limit=3)[0]
 
 
 @pytest.mark.parametrize("text", ["", "   ", "?!", "\x00", "😀"])

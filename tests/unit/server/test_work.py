@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from expertloop.server.metrics import Metrics
-from expertloop.server.work import PAUSE_SECONDS, AnswerJob, AnswerWork, SearchJob, SearchWork, ask_as
+from expertloop.server.work import PAUSE_SECONDS, AnswerJob, AnswerWork, Found, SearchJob, SearchWork, ask_as
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.errors import BackendUnavailable, ConfigurationError, ProductError, RateLimited
 from tasks.integrations.opentelemetry import OpenTelemetry
@@ -162,7 +162,7 @@ def test_searches_of_different_lengths_get_their_own_hits_in_their_order() -> No
     jobs = [
         SearchJob(ask_as(ANNA, str(k), text), ANNA, str(k), k) for k, text in ((1, "pump?"), (2, "x"), (2, "pump?"))
     ]
-    found = SearchWork(searcher, log=log)(jobs)
-    assert [len(hits) for hits in found if isinstance(hits, list)] == [1, 0, 2]
+    found = SearchWork(searcher, expand=list, log=log)(jobs)
+    assert [len(one.hits) for one in found if isinstance(one, Found)] == [1, 0, 2]
     assert len(searcher.asked) == 2
     assert [entry.action for entry in log.entries] == ["search"] * 3
