@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from expertloop.output import console, escape, messages, print_json, print_note
 from tasks.errors import ConfigurationError
 from tasks.language import load_in_background
-from tasks.models import EVERYONE, Answer, Hit, Question, SearchFilter
+from tasks.models import EVERYONE, Answer, Citation, Hit, Question, SearchFilter
 from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -95,10 +95,12 @@ def ask(
     searcher = _ShowingSearcher(app.searcher) if alone else app.searcher
     narrowed = _read_filter(sources, languages, types, after, before)
     for batch in _batches(app, question, questions, as_groups, narrowed):
-        for answer in app.answer_questions(batch, searcher=searcher):
-            if alone:
-                _print_answer(answer)
-            else:
+        if alone:
+            printer = _Printer()
+            (answer,) = app.answer_questions(batch, searcher=searcher, listeners=[printer])
+            printer.finish(answer)
+        else:
+            for answer in app.answer_questions(batch, searcher=searcher):
                 print_json(answer)
 
 
@@ -117,6 +119,44 @@ class _ShowingSearcher:
             for hit in hits[:3]:
                 print_note(f"  {hit.rank}. {_where(hit)}")
         return found
+
+
+class _Printer:
+    """The `Listener` port: puts sentences on a terminal as they are verified; a file or a pipe gets the whole."""
+
+    has_left = False
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def hear(self, text: str, _citations: tuple[Citation, ...]) -> None:
+        """Show what is new."""
+        if console.is_terminal:
+            self._extend(text)
+
+    def finish(self, answer: Answer) -> None:
+        """Show the rest, and what belongs to it."""
+        if answer.abstained:
+            self._extend("")
+            console.print(f"[bold]I don't know:[/] {escape(answer.reason or '')}")
+            if answer.found:
+                console.print("What was found, and is not sure enough to be an answer:")
+        else:
+            self._extend(answer.text)
+            console.print()
+            if answer.mode == "extractive":
+                print_note("(quoted from the documents, not written by the model)")
+            if answer.conflicting:
+                print_note("(these documents contradict each other; the newer one comes first)")
+        _print_citations(answer)
+
+    def _extend(self, text: str) -> None:
+        if not text.startswith(self._shown):
+            console.print()
+            print_note("(taken back: what it quotes was withdrawn meanwhile, or the generator broke off)")
+            self._shown = ""
+        console.print(escape(text[len(self._shown) :]), end="")
+        self._shown = text
 
 
 def _read_filter(
@@ -229,17 +269,7 @@ def _print_hits(hits: Sequence[Hit]) -> None:
         console.print(f"   {escape(text[:SNIPPET_CHARACTERS])}{'…' if len(text) > SNIPPET_CHARACTERS else ''}")
 
 
-def _print_answer(answer: Answer) -> None:
-    if answer.abstained:
-        console.print(f"[bold]I don't know:[/] {escape(answer.reason or '')}")
-        if answer.found:
-            console.print("What was found, and is not sure enough to be an answer:")
-    else:
-        console.print(escape(answer.text))
-        if answer.mode == "extractive":
-            print_note("(quoted from the documents, not written by the model)")
-        if answer.conflicting:
-            print_note("(these documents contradict each other; the newer one comes first)")
+def _print_citations(answer: Answer) -> None:
     for citation in answer.found or answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         console.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
