@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -118,31 +120,33 @@ def test_who_goes_away_ends_the_writing_and_the_next_one_is_answered(own: Servic
     headers = {"Authorization": f"Bearer {own.key('anna', 'hr')}", "Accept": "text/event-stream"}
     sent = {name: body[name] for name in wanted}
     with own.client.stream("POST", path, json=sent, headers=headers) as response:
-        assert any(SIX_WEEKS in line for line in response.iter_lines())
+        assert any(f"{SIX_WEEKS} [1]" in line for line in response.iter_lines())
     left = writer(own)
     own.world.fake_generator = FakeWriter(f"{SIX_WEEKS} [1]")
     assert own.answer(own.key("anna", "hr"), NOTICE)["mode"] == "generated"
-    assert left.ended == [SAID.partition(" at noon")[0]]
+    (ended,) = left.ended
+    assert SAID.partition(" at noon")[0].startswith(ended)
 
 
 def test_who_goes_away_before_the_first_sentence_ends_the_writing_too(own: Service) -> None:
     reached = threading.Event()
     own.world.fake_generator = FakeWriter(SAID, stalls_at="notice", before_word=lambda _word: reached.set())
-    headers = {"Authorization": f"Bearer {own.key('anna', 'hr')}"}
+    headers = {"Authorization": f"Bearer {own.key('anna', 'hr')}", "Content-Type": "application/json"}
     body = {"stream": True, "messages": [{"role": "user", "content": NOTICE}]}
-    impatient = httpx.Client(base_url=own.address, timeout=0.5)
-    with impatient, pytest.raises(httpx.ReadTimeout):
-        impatient.post("/v1/chat/completions", json=body, headers=headers)
+    connection = HTTPConnection(own.address.removeprefix("http://"))
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
     assert reached.wait(60)
+    connection.close()
     left = writer(own)
     own.world.fake_generator = FakeWriter(f"{SIX_WEEKS} [1]")
     assert own.answer(own.key("anna", "hr"), NOTICE)["mode"] == "generated"
-    assert left.ended == ["The notice"]
+    (ended,) = left.ended
+    assert "The notice".startswith(ended)
 
 
 def test_with_a_key_the_answer_is_written_to_its_end_for_who_comes_back(own: Service, gate: Gate) -> None:
     with stream(own, **{"Idempotency-Key": "o-1"}) as response:
-        assert any(SIX_WEEKS in line for line in response.iter_lines())
+        assert any(f"{SIX_WEEKS} [1]" in line for line in response.iter_lines())
     gate.free.set()
     with stream(own, **{"Idempotency-Key": "o-1"}) as response:
         events = dict(read_events(response))
@@ -192,8 +196,9 @@ def test_askers_are_still_answered_together(own: Service, gate: Gate) -> None:
     others = [threading.Thread(target=read) for _ in range(3)]
     for other in others:
         other.start()
+    deadline = time.monotonic() + 60
     while b"expertloop_questions_waiting 3.0" not in own.client.get("/metrics").content:
-        pass
+        assert time.monotonic() < deadline
     gate.free.set()
     for thread in [first, *others]:
         thread.join(60)
