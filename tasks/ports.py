@@ -298,6 +298,10 @@ Watcher = Callable[[str], bool]
 class WatchedGenerator(Protocol):
     """What a `Generator` does besides that shows what it writes while it writes; not every one can."""
 
+    @property
+    def is_watched_freely(self) -> bool:
+        """Whether watching costs nothing, so that it is done only to end what is over, too."""
+
     def generate_watched(
         self,
         prompts: Sequence[Sequence[Message]],

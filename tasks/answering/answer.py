@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from tasks.answering.citations import split_claims, write_answer
+from tasks.answering.citations import write_answer
 from tasks.answering.compose import Candidate, ReadableTexts, SupportedClaims, keep_supported, quote_best
 from tasks.answering.confidence import bound_confidence, estimate_confidence, is_accepted, measure_signals
 from tasks.answering.draft import ContextLimits, Draft, draft_answer, find_passages, generate_texts
@@ -21,7 +21,7 @@ from tasks.answering.parts import merge_answers, split_question
 from tasks.answering.progress import Progress
 from tasks.language import detect_language
 from tasks.models import Answer, Calibration, Citation, Generation, Hit, Noun, Question, Silence, Timings
-from tasks.ports import Embedder, Generator, Listener, Searcher, TextReader, Watcher
+from tasks.ports import Embedder, Generator, Listener, Searcher, TextReader, WatchedGenerator
 from tasks.prompting import PROMPT_VERSION, REFUSAL, choose_language
 
 logger = logging.getLogger(__name__)
@@ -138,8 +138,9 @@ def _answer_each(
         for question, hits in zip(questions, found, strict=True)
     ]
     claims = [SupportedClaims(draft) for draft in drafts]
+    freely = isinstance(generator, WatchedGenerator) and generator.is_watched_freely
     watchers = [
-        _watch(draft, known, listener, reader, calibration, options) if listener else None
+        _watch(draft, known, listener, reader, calibration, options) if listener or freely else None
         for draft, known, listener in zip(drafts, claims, listeners, strict=True)
     ]
     spent = time.perf_counter() - started
@@ -166,16 +167,18 @@ def _answer_each(
 def _watch(
     draft: Draft,
     claims: SupportedClaims,
-    listener: Listener,
+    listener: Listener | None,
     reader: TextReader,
     calibration: Calibration | None,
     options: AnswerOptions,
-) -> Watcher | None:
-    """Who tells the listener; nobody where there is nothing to be written."""
+) -> Progress | None:
+    """Who sees when the answer is over, and tells the listener; nobody where there is nothing to be written."""
     if not draft.context:
         return None
-    signals = measure_signals(draft.question.text, draft.hits, draft.ranked, draft.stems)
-    is_sure = calibration is None or is_accepted(bound_confidence(signals, calibration), calibration, options.max_error)
+    is_sure = True
+    if listener and calibration:
+        signals = measure_signals(draft.question.text, draft.hits, draft.ranked, draft.stems)
+        is_sure = is_accepted(bound_confidence(signals, calibration), calibration, options.max_error)
     return Progress(draft, claims, listener, reader=reader, is_sure=is_sure, outdated=options.outdated)
 
 
@@ -201,7 +204,7 @@ def _finish(
     if reason is not None:
         return _abstain(base, reason)
     texts = ReadableTexts(reader, draft.question)
-    written = claims.find(split_claims(generation.text)) if generation else ()
+    written = claims.read(generation.text) if generation else ()
     candidate = keep_supported(draft, generation, written, texts) or quote_best(draft, texts)
     if candidate is None:
         return _abstain(base, Silence.NOT_READABLE)

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from tasks.answering.citations import Claim, Statement, quote_statement
+from tasks.answering.citations import Claim, Statement, quote_statement, split_claims
 from tasks.answering.conflicts import find_conflicting, sort_newest_first
 from tasks.answering.context import Quotable
 from tasks.answering.draft import Draft
+from tasks.answering.ending import read_said
 from tasks.answering.extract import choose_quotes
 from tasks.answering.statements import Shown
 from tasks.answering.support import find_support, read_evidence
 from tasks.models import EVERYONE, Generation, Question
 from tasks.ports import TextReader
-from tasks.prompting import ContextPassage
+from tasks.prompting import ContextPassage, read_code
 
 _NEAR_BEST = 5
 _MOST_CONFLICTS = 2
@@ -63,6 +64,18 @@ class SupportedClaims:
             if claim not in self._known:
                 self._known[claim] = self._support(claim)
         return [self._known[claim] for claim in claims]
+
+    def read(self, text: str) -> list[Statement | None]:
+        """Those of a whole text, as far as it is an answer."""
+        return self.find(read_said(split_claims(self.leave_prompt_out(text))).claims)
+
+    def leave_prompt_out(self, text: str) -> str:
+        """The text up to where it writes a prompt."""
+        return text.partition(self._code)[0]
+
+    @cached_property
+    def _code(self) -> str:
+        return read_code(self._draft.messages)
 
     def _support(self, claim: Claim) -> Statement | None:
         places = [rank for rank, _ in self._draft.context]

@@ -34,6 +34,11 @@ class Draft(NamedTuple):
     context: Sequence[tuple[int, ContextPassage]]
     """What the generator is shown, each with its hit's place; empty when it is not asked."""
 
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What the generator is asked with."""
+        return render_messages(self.question.text, [shown for _, shown in self.context], language=self.language)
+
 
 class ContextLimits(NamedTuple):
     """How much the generator is shown and may write."""
@@ -100,7 +105,7 @@ def generate_texts(
     asked = [bool(draft.context) and (time is None or time > 0) for draft, time in zip(drafts, left, strict=True)]
     if generator is None or not any(asked):
         return [None] * len(drafts)
-    prompts = [_render(draft) for draft, wanted in zip(drafts, asked, strict=True) if wanted]
+    prompts = [draft.messages for draft, wanted in zip(drafts, asked, strict=True) if wanted]
     times = [time for time, wanted in zip(left, asked, strict=True) if wanted]
     if isinstance(generator, WatchedGenerator):
         watching = [watcher for watcher, wanted in zip(watchers, asked, strict=True) if wanted]
@@ -109,10 +114,6 @@ def generate_texts(
         written = generator.generate(prompts, max_tokens=max_tokens, within_seconds=times)
     generations = iter(written)
     return [next(generations) if wanted else None for wanted in asked]
-
-
-def _render(draft: Draft) -> Sequence[Message]:
-    return render_messages(draft.question.text, [shown for _, shown in draft.context], language=draft.language)
 
 
 def _share_time(question: Question, spent_seconds: float) -> float | None:

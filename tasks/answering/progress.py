@@ -1,4 +1,4 @@
-"""An answer while it is written: each sentence is told as soon as it is finished and verified.
+"""An answer while it is written: each sentence is told as soon as it is finished and verified, up to where it is over.
 
 What is told is the beginning of what the answer will be: the claims so far, judged as all of them will be at the end.
 So nothing is told while something that is not known yet could still withhold it (docs/decisions/0023).
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tasks.answering.citations import Claim, split_finished, write_answer
 from tasks.answering.compose import ReadableTexts, SupportedClaims, keep_supported
 from tasks.answering.draft import Draft
+from tasks.answering.ending import read_said
 from tasks.models import Citation
 from tasks.ports import Listener, TextReader
 
@@ -21,7 +22,7 @@ class Progress:
     Args:
         draft: What is written.
         claims: Its claims, as far as they were compared with the passages.
-        listener: Is told.
+        listener: Is told; None: nobody, and the writing is only ended where the answer is over.
         reader: Tells documents' texts as they are at the moment when a sentence is told.
         is_sure: Whether no confidence can withhold the answer any more; else the listener hears nothing.
         outdated: Whether outdated documents may answer alone.
@@ -31,7 +32,7 @@ class Progress:
         self,
         draft: Draft,
         claims: SupportedClaims,
-        listener: Listener,
+        listener: Listener | None,
         *,
         reader: TextReader,
         is_sure: bool,
@@ -48,18 +49,21 @@ class Progress:
 
     def __call__(self, text: str) -> bool:
         """Tell what is new in the text; whether to go on writing."""
-        finished = split_finished(text) if self._is_sure else []
-        if len(finished) > self._finished:
-            self._finished = len(finished)
-            self._tell(finished)
-        return not self._listener.has_left
+        answer = self._claims.leave_prompt_out(text)
+        said = read_said(split_finished(answer))
+        if self._listener is None:
+            return answer == text and not said.in_circles
+        if self._is_sure and len(said.claims) > self._finished:
+            self._finished = len(said.claims)
+            self._tell(self._listener, said.claims)
+        return answer == text and not said.in_circles and not self._listener.has_left
 
-    def _tell(self, finished: Sequence[Claim]) -> None:
+    def _tell(self, listener: Listener, finished: Sequence[Claim]) -> None:
         text, citations = self._compose(finished)
         # Also when it has become shorter: a document was withdrawn since the last sentence.
         if text != self._told:
             self._told = text
-            self._listener.hear(text, citations)
+            listener.hear(text, citations)
 
     def _compose(self, finished: Sequence[Claim]) -> tuple[str, tuple[Citation, ...]]:
         """The beginning of the answer; nothing while these claims alone would not be given."""

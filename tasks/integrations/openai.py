@@ -50,6 +50,9 @@ class OpenAIGenerator:
         ConfigurationError: The address or the model's name is missing or wrong.
     """
 
+    is_watched_freely = False
+    """Servers count and tell less of a stream."""
+
     def __init__(
         self, settings: Settings, *, model: str | None = None, context_tokens: int = 8192, concurrency: int = 8
     ) -> None:

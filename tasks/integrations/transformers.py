@@ -49,6 +49,8 @@ class TransformersGenerator:
         dtype: "float32", "bfloat16" or "float16"; "auto" takes what this processor computes fastest.
     """
 
+    is_watched_freely = True
+
     def __init__(self, model: str = DEFAULT_MODEL, *, cache: Path, dtype: str = "auto") -> None:
         if dtype not in _DTYPES:
             raise ConfigurationError(f"unknown dtype {dtype}", advice=f"use one of {', '.join(_DTYPES)}")

@@ -21,6 +21,8 @@ class FakeWriter(FakeGenerator):
         stalls_at: Here it writes nothing further until its watcher ends it.
     """
 
+    is_watched_freely = True
+
     def __init__(
         self,
         reply: str | Callable[[str], str],

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.answering.answer import AnswerOptions, answer_questions
-from tasks.answering.citations import split_claims, split_finished
+from tasks.answering.citations import Claim, split_claims, split_finished
 from tasks.answering.confidence import bound_confidence, estimate_confidence
+from tasks.answering.ending import Said, read_said
 from tasks.models import Answer, Calibration, Citation, OperatingPoint, Question
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.passage_reader import FakePassageReader
@@ -53,7 +54,7 @@ class World:
     def ask(
         self,
         generator: FakeGenerator,
-        ear: Ear,
+        ear: Ear | None,
         question: str = HOW_MANY,
         calibration: Calibration | None = None,
         **options: object,
@@ -124,6 +125,7 @@ def test_what_is_told_grows_and_is_what_the_answer_begins_with(sentences: Sequen
 WORDS = ["It is so.", "am 3.", "März", "approx.", "30", "\n", "\n\n", "- ", "1. ", "[1]", " [2, 3]", "e.g.", "ok?", ")"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 def test_a_finished_claim_stays_as_it_is_whatever_is_written_next(text: str) -> None:
     whole = split_claims(text)
@@ -149,6 +151,7 @@ def test_an_answer_that_its_confidence_could_still_withhold_is_not_told(weights:
     assert len(ear.heard) == 1
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries({name: st.floats(-5, 5) for name in ("fused", "logprob", "supported_share", "generated")}),
     st.floats(0, 1),
@@ -191,6 +194,55 @@ def test_who_has_left_ends_the_writing() -> None:
     answer = World().ask(writer, ear)
     assert writer.ended == [f"{DAYS} It is"]
     assert answer.text.startswith(ear.heard[0])
+
+
+LOOPS = [
+    ("A. B. B. C.", "A. B.", True),
+    ("A. B. C. B. C. D.", "A. B. C.", True),
+    ("1. A. 2. B. 3. B. 4. C.", "1. A. 2. B.", True),
+    ("A. B. A. C.", "A. B. C.", False),
+]
+
+
+@pytest.mark.parametrize(("letters", "kept", "in_circles"), LOOPS)
+def test_an_answer_ends_where_it_turns_in_circles_and_says_nothing_twice(
+    letters: str, kept: str, *, in_circles: bool
+) -> None:
+    def spell(text: str) -> str:
+        for letter in "ABCD":
+            text = text.replace(f"{letter}.", f"Sentence {letter} it is.\n")
+        return text
+
+    said = read_said(split_claims(spell(letters)))
+    assert said == Said(split_claims(spell(kept)), in_circles=in_circles)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from("ABC"), max_size=9), st.integers(0, 9))
+def test_the_beginning_of_what_is_said_is_said_at_the_beginning(letters: list[str], length: int) -> None:
+    claims = [Claim(letter, frozenset()) for letter in letters]
+    first = read_said(claims[:length]).claims
+    assert read_said(claims).claims[: len(first)] == first
+
+
+def write_prompt(asked: str) -> str:
+    return f"{DAYS} {TAKEN}\n\n{asked[:8]} [4] Everyone gets 99 days of annual leave."
+
+
+@pytest.mark.parametrize(
+    ("reply", "end", "told"), [(f"{DAYS} {TAKEN} {TAKEN} {TAKEN} {TAKEN}", f"{TAKEN} It is", 2), (write_prompt, "", 1)]
+)
+def test_what_turns_in_circles_or_writes_the_prompt_anew_is_ended_there(
+    reply: str | Callable[[str], str], end: str, told: int
+) -> None:
+    world, ear = World(), Ear()
+    for listener in (ear, None):
+        writer = FakeWriter(reply)
+        answer = world.ask(writer, listener)
+        assert answer.text == "Everyone gets 30 days of annual leave. [1]\nIt is taken by 31 March. [2]"
+        assert writer.ended[0].endswith(end or writer.prompts[0][-1].content[:8])
+    assert len(ear.heard) == told
+    assert world.ask(FakeGenerator(reply), None).text == answer.text, "what is not watched is read no further"
 
 
 def test_of_several_parts_the_first_is_told_and_who_leaves_ends_all() -> None:
