@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from rich.console import Console
 
 from expertloop.output import console, escape, messages, print_json, print_note
 from tasks.errors import ConfigurationError
@@ -96,7 +97,7 @@ def ask(
     narrowed = _read_filter(sources, languages, types, after, before)
     for batch in _batches(app, question, questions, as_groups, narrowed):
         if alone:
-            printer = _Printer()
+            printer = AnswerPrinter()
             (answer,) = app.answer_questions(batch, searcher=searcher, listeners=[printer])
             printer.finish(answer)
         else:
@@ -121,41 +122,46 @@ class _ShowingSearcher:
         return found
 
 
-class _Printer:
-    """The `Listener` port: puts sentences on a terminal as they are verified; a file or a pipe gets the whole."""
+class AnswerPrinter:
+    """The `Listener` port: puts sentences on a terminal as they are verified; a file or a pipe gets the whole.
+
+    Args:
+        to: Where answers go.
+    """
 
     has_left = False
 
-    def __init__(self) -> None:
+    def __init__(self, to: Console = console) -> None:
+        self._to = to
         self._shown = ""
 
     def hear(self, text: str, _citations: tuple[Citation, ...]) -> None:
         """Show what is new."""
-        if console.is_terminal:
+        if self._to.is_terminal:
             self._extend(text)
 
     def finish(self, answer: Answer) -> None:
         """Show the rest, and what belongs to it."""
         if answer.abstained:
             self._extend("")
-            console.print(f"[bold]I don't know:[/] {escape(answer.reason or '')}")
+            self._to.print(f"[bold]I don't know:[/] {escape(answer.reason or '')}")
             if answer.found:
-                console.print("What was found, and is not sure enough to be an answer:")
+                self._to.print("What was found, and is not sure enough to be an answer:")
         else:
             self._extend(answer.text)
-            console.print()
+            self._to.print()
             if answer.mode == "extractive":
                 print_note("(quoted from the documents, not written by the model)")
             if answer.conflicting:
                 print_note("(these documents contradict each other; the newer one comes first)")
-        _print_citations(answer)
+        _print_citations(answer, self._to)
 
     def _extend(self, text: str) -> None:
         if not text.startswith(self._shown):
-            console.print()
+            self._to.print()
             print_note("(taken back: what it quotes was withdrawn meanwhile, or the generator broke off)")
             self._shown = ""
-        console.print(escape(text[len(self._shown) :]), end="")
+        self._to.print(escape(text[len(self._shown) :]), end="")
         self._shown = text
 
 
@@ -269,10 +275,10 @@ def _print_hits(hits: Sequence[Hit]) -> None:
         console.print(f"   {escape(text[:SNIPPET_CHARACTERS])}{'…' if len(text) > SNIPPET_CHARACTERS else ''}")
 
 
-def _print_citations(answer: Answer) -> None:
+def _print_citations(answer: Answer, to: Console) -> None:
     for citation in answer.found or answer.citations:
         page = f", page {citation.page}" if citation.page else ""
-        console.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
-        console.print(f"    “{escape(' '.join(citation.quote.split()))}”", style="italic")
+        to.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
+        to.print(f"    “{escape(' '.join(citation.quote.split()))}”", style="italic")
     sure = "" if answer.confidence is None else f", confidence {answer.confidence:.2f}"
     messages.print(f"{answer.timings.total_seconds:.1f} s{sure}", style="dim")
