@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from rich.console import Console
 
 from expertloop.output import console, escape, messages, print_json, print_note
 from tasks.errors import ConfigurationError
 from tasks.language import load_in_background
-from tasks.models import EVERYONE, Answer, Expansion, Hit, Question, SearchFilter
+from tasks.models import EVERYONE, Answer, Citation, Expansion, Hit, Question, SearchFilter
 from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -97,10 +98,12 @@ def ask(
     searcher = _ShowingSearcher(app.searcher) if alone else app.searcher
     narrowed = _read_filter(sources, languages, types, after, before)
     for batch in _batches(app, question, questions, as_groups, narrowed):
-        for answer in app.answer_questions(batch, searcher=searcher):
-            if alone:
-                _print_answer(answer)
-            else:
+        if alone:
+            printer = AnswerPrinter()
+            (answer,) = app.answer_questions(batch, searcher=searcher, listeners=[printer])
+            printer.finish(answer)
+        else:
+            for answer in app.answer_questions(batch, searcher=searcher):
                 print_json(answer)
 
 
@@ -119,6 +122,50 @@ class _ShowingSearcher:
             for hit in hits[:3]:
                 print_note(f"  {hit.rank}. {_where(hit)}")
         return found
+
+
+class AnswerPrinter:
+    """The `Listener` port: puts sentences on a terminal as they are verified; a file or a pipe gets the whole.
+
+    Args:
+        to: Where answers go.
+    """
+
+    has_left = False
+
+    def __init__(self, to: Console = console) -> None:
+        self._to = to
+        self._shown = ""
+
+    def hear(self, text: str, _citations: tuple[Citation, ...]) -> None:
+        """Show what is new."""
+        if self._to.is_terminal:
+            self._extend(text)
+
+    def finish(self, answer: Answer) -> None:
+        """Show the rest, and what belongs to it."""
+        _print_expansions(answer.expansions)
+        if answer.abstained:
+            self._extend("")
+            self._to.print(f"[bold]I don't know:[/] {escape(answer.reason or '')}")
+            if answer.found:
+                self._to.print("What was found, and is not sure enough to be an answer:")
+        else:
+            self._extend(answer.text)
+            self._to.print()
+            if answer.mode == "extractive":
+                print_note("(quoted from the documents, not written by the model)")
+            if answer.conflicting:
+                print_note("(these documents contradict each other; the newer one comes first)")
+        _print_citations(answer, self._to)
+
+    def _extend(self, text: str) -> None:
+        if not text.startswith(self._shown):
+            self._to.print()
+            print_note("(taken back: what it quotes was withdrawn meanwhile, or the generator broke off)")
+            self._shown = ""
+        self._to.print(escape(text[len(self._shown) :]), end="")
+        self._shown = text
 
 
 def _read_filter(
@@ -241,21 +288,10 @@ def _print_hits(hits: Sequence[Hit]) -> None:
         console.print(f"   {escape(text[:SNIPPET_CHARACTERS])}{'…' if len(text) > SNIPPET_CHARACTERS else ''}")
 
 
-def _print_answer(answer: Answer) -> None:
-    _print_expansions(answer.expansions)
-    if answer.abstained:
-        console.print(f"[bold]I don't know:[/] {escape(answer.reason or '')}")
-        if answer.found:
-            console.print("What was found, and is not sure enough to be an answer:")
-    else:
-        console.print(escape(answer.text))
-        if answer.mode == "extractive":
-            print_note("(quoted from the documents, not written by the model)")
-        if answer.conflicting:
-            print_note("(these documents contradict each other; the newer one comes first)")
+def _print_citations(answer: Answer, to: Console) -> None:
     for citation in answer.found or answer.citations:
         page = f", page {citation.page}" if citation.page else ""
-        console.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
-        console.print(f"    “{escape(' '.join(citation.quote.split()))}”", style="italic")
+        to.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
+        to.print(f"    “{escape(' '.join(citation.quote.split()))}”", style="italic")
     sure = "" if answer.confidence is None else f", confidence {answer.confidence:.2f}"
     messages.print(f"{answer.timings.total_seconds:.1f} s{sure}", style="dim")

@@ -5,7 +5,7 @@ Which refusal becomes which error is drawn in `expertloop/requests.py`. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel
 
-from expertloop.requests import Requests, Result
+from expertloop.requests import Requests, Result, StreamPart, StreamReader
 from expertloop.results import SearchResult
 from tasks.access_models import Feedback, Verdict
 from tasks.models import Answer, SearchFilter
@@ -75,6 +75,36 @@ class Client:
         """
         body = self._requests.ask(question, filter, within_seconds=within_seconds, token_budget=token_budget)
         return self._post("answers", body, Answer, key)
+
+    def stream(
+        self,
+        question: str,
+        *,
+        filter: SearchFilter | None = None,  # noqa: A002
+        key: str | None = None,
+        within_seconds: float | None = None,
+        token_budget: int | None = None,
+    ) -> Iterator[StreamPart]:
+        """The answer's sentences as soon as each is verified, and last the answer; closed before, it ends the writing.
+
+        Show the sentences, act on the answer: after a `Retraction`, which is rare, those so far do not hold.
+
+        Raises:
+            DeadlineExceeded, AccessDenied, RateLimited, BackendUnavailable, ConfigurationError: As `answer`.
+        """
+        body = self._requests.ask(question, filter, within_seconds=within_seconds, token_budget=token_budget)
+        headers, reader = self._requests.stream_headers(key), StreamReader()
+        try:
+            with self._http.stream("POST", "/v1/answers", json=body, headers=headers) as response:
+                if not response.is_success:
+                    response.read()
+                    self._requests.read(response, Answer)
+                for line in response.iter_lines():
+                    if part := reader.add(line):
+                        yield part
+                reader.end()
+        except httpx.RequestError as error:
+            raise self._requests.fail(error) from error
 
     def submit(
         self,
@@ -156,6 +186,30 @@ class AsyncClient:
         """A cited answer, or a reason for silence; its `id` is what feedback names."""
         body = self._requests.ask(question, filter, within_seconds=within_seconds, token_budget=token_budget)
         return await self._post("answers", body, Answer, key)
+
+    async def stream(
+        self,
+        question: str,
+        *,
+        filter: SearchFilter | None = None,  # noqa: A002
+        key: str | None = None,
+        within_seconds: float | None = None,
+        token_budget: int | None = None,
+    ) -> AsyncIterator[StreamPart]:
+        """The answer's sentences as soon as each is verified, and last the answer."""
+        body = self._requests.ask(question, filter, within_seconds=within_seconds, token_budget=token_budget)
+        headers, reader = self._requests.stream_headers(key), StreamReader()
+        try:
+            async with self._http.stream("POST", "/v1/answers", json=body, headers=headers) as response:
+                if not response.is_success:
+                    await response.aread()
+                    self._requests.read(response, Answer)
+                async for line in response.aiter_lines():
+                    if part := reader.add(line):
+                        yield part
+                reader.end()
+        except httpx.RequestError as error:
+            raise self._requests.fail(error) from error
 
     async def submit(
         self,

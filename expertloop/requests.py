@@ -11,11 +11,14 @@ no key, a wrong one, 403          AccessDenied
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from expertloop.results import Retraction, Sentence
 from tasks.access_models import Verdict
 from tasks.answering.once import check_key
 from tasks.errors import (
@@ -28,9 +31,13 @@ from tasks.errors import (
     RateLimited,
     TerminalError,
 )
-from tasks.models import SearchFilter
+from tasks.models import Answer, SearchFilter
 
 Result = TypeVar("Result", bound=BaseModel)
+StreamPart = Sentence | Retraction | Answer
+"""What a stream is made of; the answer is the last of it."""
+
+_PARTS: Mapping[str, type[StreamPart]] = {"delta": Sentence, "retracted": Retraction, "answer": Answer}
 
 
 class Requests:
@@ -76,12 +83,53 @@ class Requests:
                 ) from error
         raise _map_refusal(response)
 
+    @classmethod
+    def stream_headers(cls, key: str | None) -> dict[str, str]:
+        """What asks for a stream."""
+        return {"Accept": "text/event-stream", **cls.headers(key)}
+
     @staticmethod
     def fail(error: httpx.RequestError) -> ProductError:
         """The error of a server that says nothing."""
         return BackendUnavailable(
             f"the server does not answer: {type(error).__name__}", advice="see that `expertloop serve` runs there"
         )
+
+
+class StreamReader:
+    """Reads the lines of a stream."""
+
+    def __init__(self) -> None:
+        self._event: dict[str, str] = {}
+        self._has_answer = False
+
+    def add(self, line: str) -> StreamPart | None:
+        """The part that ends with this line, if one does.
+
+        Raises:
+            ProductError: What the server says instead of an answer.
+        """
+        if line:
+            name, _, value = line.partition(": ")
+            self._event[name] = value
+            return None
+        event, self._event = self._event, {}
+        kind, data = event.get("event", ""), event.get("data", "{}")
+        if kind == "error":
+            problem = json.loads(data)
+            raise _map_refusal(httpx.Response(problem["status"], json={"error": problem["error"]}))
+        self._has_answer |= kind == "answer"
+        # A newer server may say more than this client knows.
+        return _PARTS[kind].model_validate_json(data, extra="ignore") if kind in _PARTS else None
+
+    def end(self) -> None:
+        """Make sure that the stream has ended with an answer.
+
+        Raises:
+            BackendUnavailable: It broke off.
+        """
+        if not self._has_answer:
+            raise BackendUnavailable("the server broke off its answer", advice="ask again")
 
 
 def _filter(narrow: SearchFilter | None) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""What a search returns to programs: the keys of `expertloop search --json`."""
+"""What programs get: passages of a search with the keys of `expertloop search --json`, and the parts of a stream."""
 
 from __future__ import annotations
 
-from tasks.models import Expansion, Hit, Noun
+from tasks.models import Citation, Expansion, Hit, Noun
 
 
 class FoundPassage(Noun):
@@ -24,6 +24,17 @@ class SearchResult(Noun):
     question: str
     hits: tuple[FoundPassage, ...]
     expansions: tuple[Expansion, ...] = ()
+
+
+class Sentence(Noun):
+    """A verified piece of an answer that is still being written; all of them one after the other are its text."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+
+class Retraction(Noun):
+    """The sentences so far do not hold any more; the answer begins anew."""
 
 
 def describe_hit(hit: Hit) -> FoundPassage:

@@ -7,9 +7,9 @@ d dimensions. Every method may raise the errors of `tasks.errors` and no vendor'
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tasks.abbreviations import Meaning
 from tasks.models import (
     Chunk,
+    Citation,
     CollectionSpec,
     EmbedderIdentity,
     Generation,
@@ -307,3 +308,48 @@ class Generator(Protocol):
             BackendUnavailable, RateLimited: An endpoint does not answer or asks for patience.
             ConfigurationError: The model cannot be loaded, or refuses the request.
         """
+
+
+Watcher = Callable[[str], bool]
+"""Is told a prompt's text so far, whose last word may still change, and tells whether to go on writing."""
+
+
+@runtime_checkable
+class WatchedGenerator(Protocol):
+    """What a `Generator` does besides that shows what it writes while it writes; not every one can."""
+
+    @property
+    def is_watched_freely(self) -> bool:
+        """Whether watching costs nothing, so that it is done only to end what is over, too."""
+
+    def generate_watched(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_tokens: int,
+        watchers: Sequence[Watcher | None],
+        within_seconds: Sequence[float | None] = (),
+    ) -> list[Generation]:
+        """See `Generator.generate`.
+
+        Args:
+            prompts: Chat messages.
+            max_tokens: Longest generation.
+            watchers: One a prompt, called as it grows, by one thread at a time but not always the same; what it raises
+                ends the whole call.
+            within_seconds: See `Generator.generate`.
+        """
+
+
+class Listener(Protocol):
+    """Who is told an answer while it is being written."""
+
+    def hear(self, text: str, citations: tuple[Citation, ...]) -> None:
+        """What the answer begins with, verified, and its citations, each time that it has grown.
+
+        It begins with what was heard before, unless a document of it was withdrawn or changed meanwhile.
+        """
+
+    @property
+    def has_left(self) -> bool:
+        """Whether nobody listens any more; what is not written by then need not be."""

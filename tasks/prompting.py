@@ -76,6 +76,11 @@ def render_messages(question: str, passages: Sequence[ContextPassage], *, langua
     return [Message(role="system", content=system), Message(role="user", content=user)]
 
 
+def read_code(messages: Sequence[Message]) -> str:
+    """The code that opens the user's message and each of its passages; a text that has it writes a prompt."""
+    return messages[-1].content[:_NONCE_LENGTH]
+
+
 def _shown(passage: ContextPassage) -> str:
     place = " > ".join(" ".join(part.split()) for part in (passage.title, *passage.heading_path) if part)
     when = f" ({passage.modified.isoformat()})" if passage.modified else ""

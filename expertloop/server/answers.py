@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -13,13 +13,14 @@ from starlette.responses import Response, StreamingResponse
 from expertloop.results import SearchResult, describe_hit
 from expertloop.server.access import CallerOf
 from expertloop.server.bodies import IdempotencyKey, RequestId, SearchBody, ServicesOf, TimedBody, note_question
-from expertloop.server.events import format_event, split_pieces
+from expertloop.server.events import format_event
 from expertloop.server.once import give_answer
 from expertloop.server.problems import describe_error
 from expertloop.server.services import Services
+from expertloop.server.streaming import Found, Part, Retracted, Told, follow_answer
 from expertloop.server.work import AnswerJob, SearchJob, ask_as
 from tasks.errors import ProductError
-from tasks.models import Answer, Hit
+from tasks.models import Answer
 
 router = APIRouter(prefix="/v1", tags=["asking"])
 
@@ -53,7 +54,8 @@ async def answer(
     """A cited answer, or a reason for silence. Its `id` is what feedback names.
 
     With `Accept: text/event-stream` the events are `sources` as soon as passages are found, `delta` for each sentence
-    with its citations once they are verified, `answer` with the whole, or `error`.
+    with its citations as soon as it is written and verified, `answer` with the whole, or `error`. A rare `retracted`
+    takes the sentences before it back: act on `answer`.
 
     With an `Idempotency-Key` the same request is answered once: sent again it gets the same answer, as long as you may
     read what it quotes, with the header `Idempotent-Replayed: true`. After `within_seconds` there is 504; a model that
@@ -83,31 +85,25 @@ async def search(
 
 
 async def _stream(services: Services, job: AnswerJob, key: str | None) -> AsyncIterator[str]:
-    found: asyncio.Queue[Sequence[Hit]] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def report(hits: Sequence[Hit]) -> None:
-        loop.call_soon_threadsafe(found.put_nowait, hits)
-
-    answering = asyncio.create_task(give_answer(services, job._replace(on_hits=report), key))
-    finding = asyncio.create_task(found.get())
     try:
-        await asyncio.wait({answering, finding}, return_when=asyncio.FIRST_COMPLETED)
-        if finding.done():
-            yield format_event("sources", {"sources": [describe_hit(hit).model_dump() for hit in finding.result()]})
-        given = (await answering).answer
-        for piece in split_pieces(given):
-            citations = [citation.model_dump(mode="json") for citation in piece.citations]
-            yield format_event("delta", {"text": piece.text, "citations": citations})
-        yield format_event("answer", given.model_dump(mode="json"))
+        async with aclosing(follow_answer(services, job, key)) as parts:
+            async for part in parts:
+                yield _format(part)
     except ProductError as error:
         yield format_event("error", _error(describe_error(error, job.request_id)))
     except HTTPException as refusal:
         yield format_event("error", _error(refusal))
-    finally:
-        # Also when the asker goes away: a question that was not begun is taken back.
-        finding.cancel()
-        answering.cancel()
+
+
+def _format(part: Part) -> str:
+    if isinstance(part, Found):
+        return format_event("sources", {"sources": [describe_hit(hit).model_dump() for hit in part.hits]})
+    if isinstance(part, Retracted):
+        return format_event("retracted", {})
+    if isinstance(part, Told):
+        return format_event("answer", part.answer.model_dump(mode="json"))
+    citations = [citation.model_dump(mode="json") for citation in part.citations]
+    return format_event("delta", {"text": part.text, "citations": citations})
 
 
 def _error(refusal: HTTPException) -> dict[str, Any]:

@@ -6,25 +6,39 @@ the field `expertloop`. The shapes are those of OpenAI's API reference, "Chat".
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from expertloop.server.access import CallerOf
 from expertloop.server.bodies import CleanText, RequestId, ServicesOf, note_question
-from expertloop.server.events import Mark, find_marks, split_pieces
-from expertloop.server.problems import refuse
+from expertloop.server.events import Mark, Piece, find_marks
+from expertloop.server.problems import describe_error, refuse
+from expertloop.server.streaming import Found, Part, Told, follow_answer
 from expertloop.server.work import AnswerJob, ask_as
+from tasks.errors import ProductError
 from tasks.models import Answer, Citation
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's protocol"])
 
 MODEL = "expertloop"
+_LEFT = 499
+"""As web servers log a client that went away; nobody reads it."""
+_RETRACTED = {
+    "error": {
+        "code": "retracted",
+        "message": "the sentences so far do not hold: what they quote was withdrawn, or the generator broke off",
+        "advice": "drop them and ask again",
+    }
+}
+"""The protocol has no word for taking text back; its clients raise this."""
 
 
 class TextPart(BaseModel):
@@ -83,17 +97,24 @@ async def show_model(name: str, _caller: CallerOf) -> dict[str, Any]:
 async def complete_chat(
     body: ChatBody, request: Request, caller: CallerOf, services: ServicesOf, request_id: RequestId
 ) -> Response:
-    """The answer as an assistant's message, whole or as a stream of chunks."""
+    """The answer as an assistant's message, whole or as a stream of chunks, a verified sentence each.
+
+    What fails before the first sentence has a status; what fails later, or takes back a sentence, ends the stream with
+    an `error`, which OpenAI's clients raise.
+    """
     _check_model(body.model)
     text = read_question(body.messages)
     note_question(request, services, text)
-    # Awaited also for a stream: what fails has a status, and a sentence is sent only when it is verified anyway.
-    answer = await services.answers.run(AnswerJob(ask_as(caller, request_id, text), caller, request_id))
-    writer = _Writer(answer, str(request.base_url))
-    if body.stream:
-        usage = bool(body.stream_options and body.stream_options.include_usage)
-        return StreamingResponse(_stream(writer, usage=usage), media_type="text/event-stream")
-    return JSONResponse(writer.completion())
+    job = AnswerJob(ask_as(caller, request_id, text), caller, request_id)
+    writer = _Writer(str(job.question.id), str(request.base_url))
+    if not body.stream:
+        return JSONResponse(writer.completion(await services.answers.run(job)))
+    parts = follow_answer(services, job)
+    first = await _read_first(request, parts)
+    if first is None:
+        return Response(status_code=_LEFT)
+    usage = bool(body.stream_options and body.stream_options.include_usage)
+    return StreamingResponse(_stream(writer, first, parts, request_id, usage=usage), media_type="text/event-stream")
 
 
 def read_question(messages: list[ChatMessage]) -> str:
@@ -113,46 +134,47 @@ class _Writer:
     """One answer in OpenAI's shapes.
 
     Args:
-        answer: What is said.
+        answer_id: Of the answer.
         base_url: Of this server, ending in '/', for links to documents that have no web address.
     """
 
-    def __init__(self, answer: Answer, base_url: str) -> None:
-        self._answer = answer
+    def __init__(self, answer_id: str, base_url: str) -> None:
+        self._answer_id = answer_id
         self._base_url = base_url
         self._created = int(time.time())
 
-    def completion(self) -> dict[str, Any]:
+    def completion(self, answer: Answer) -> dict[str, Any]:
         """The whole answer."""
-        text = self._answer.text
-        message = {"role": "assistant", "content": text, "refusal": None, "annotations": self._annotate(text, 0)}
+        annotations = self._annotate(answer.text, 0, answer.citations)
+        message = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": annotations}
         choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
-        whole = {"usage": self._usage(), "expertloop": self._answer.model_dump(mode="json")}
+        whole = {"usage": _count(answer), "expertloop": answer.model_dump(mode="json")}
         return self._frame("chat.completion") | {"choices": [choice]} | whole
 
-    def chunks(self, *, usage: bool) -> Iterator[dict[str, Any]]:
-        """The answer a sentence at a time."""
-        yield self._chunk({"role": "assistant", "content": ""})
-        for piece in split_pieces(self._answer):
-            annotations = self._annotate(piece.text, piece.start)
-            yield self._chunk({"content": piece.text} | ({"annotations": annotations} if annotations else {}))
-        yield self._chunk({}, finish="stop") | {"expertloop": self._answer.model_dump(mode="json")}
+    def opening(self) -> dict[str, Any]:
+        """The first chunk of a stream."""
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def sentence(self, piece: Piece) -> dict[str, Any]:
+        """The chunk of a sentence."""
+        annotations = self._annotate(piece.text, piece.start, piece.citations)
+        return self._chunk({"content": piece.text} | ({"annotations": annotations} if annotations else {}))
+
+    def ending(self, answer: Answer, *, usage: bool) -> Iterator[dict[str, Any]]:
+        """The last chunks of a stream."""
+        yield self._chunk({}, finish="stop") | {"expertloop": answer.model_dump(mode="json")}
         if usage:
-            yield self._frame("chat.completion.chunk") | {"choices": [], "usage": self._usage()}
+            yield self._frame("chat.completion.chunk") | {"choices": [], "usage": _count(answer)}
 
     def _chunk(self, delta: dict[str, Any], *, finish: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
         return self._frame("chat.completion.chunk") | {"choices": [choice]}
 
     def _frame(self, kind: str) -> dict[str, Any]:
-        return {"id": f"chatcmpl-{self._answer.id}", "object": kind, "created": self._created, "model": MODEL}
+        return {"id": f"chatcmpl-{self._answer_id}", "object": kind, "created": self._created, "model": MODEL}
 
-    def _usage(self) -> dict[str, int]:
-        asked, written = self._answer.prompt_tokens, self._answer.completion_tokens
-        return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
-
-    def _annotate(self, text: str, offset: int) -> list[dict[str, Any]]:
-        return [self._annotation(mark, offset) for mark in find_marks(text, self._answer)]
+    def _annotate(self, text: str, offset: int, citations: Sequence[Citation]) -> list[dict[str, Any]]:
+        return [self._annotation(mark, offset) for mark in find_marks(text, citations)]
 
     def _annotation(self, mark: Mark, offset: int) -> dict[str, Any]:
         place = {
@@ -171,10 +193,57 @@ class _Writer:
         return f"{self._base_url}v1/documents/{place}"
 
 
-async def _stream(writer: _Writer, *, usage: bool) -> AsyncIterator[str]:
-    for chunk in writer.chunks(usage=usage):
-        yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+async def _read_first(request: Request, parts: AsyncGenerator[Part]) -> Part | None:
+    """The first sentence, or what there is instead of one; None when the asker went away before, for whom it ends."""
+    reading = asyncio.create_task(_skip_found(parts))
+    leaving = asyncio.create_task(_wait_until_left(request))
+    try:
+        await asyncio.wait({reading, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return await reading if reading.done() else None
+    finally:
+        leaving.cancel()
+        reading.cancel()
+
+
+async def _skip_found(parts: AsyncGenerator[Part]) -> Part:
+    part = await anext(parts)
+    while isinstance(part, Found):
+        part = await anext(parts)
+    return part
+
+
+async def _wait_until_left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _stream(
+    writer: _Writer, first: Part, parts: AsyncGenerator[Part], request_id: str, *, usage: bool
+) -> AsyncIterator[str]:
+    yield _format(writer.opening())
+    part = first
+    try:
+        async with aclosing(parts):
+            while isinstance(part, Piece):
+                yield _format(writer.sentence(part))
+                part = await anext(parts)
+    except ProductError as error:
+        yield _format({"error": describe_error(error, request_id).detail})
+    except HTTPException as refusal:
+        yield _format({"error": refusal.detail})
+    else:
+        for chunk in writer.ending(part.answer, usage=usage) if isinstance(part, Told) else [_RETRACTED]:
+            yield _format(chunk)
     yield "data: [DONE]\n\n"
+
+
+def _format(chunk: Mapping[str, Any]) -> str:
+    return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
+
+
+def _count(answer: Answer) -> dict[str, int]:
+    asked, written = answer.prompt_tokens, answer.completion_tokens
+    return {"prompt_tokens": asked, "completion_tokens": written, "total_tokens": asked + written}
 
 
 def _describe_model() -> dict[str, Any]:

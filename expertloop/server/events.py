@@ -1,24 +1,20 @@
-"""Answers as a stream: an answer's text is cut into sentences, each with the citations that its marks name.
-
-An answer is streamed when all of it is verified, so nothing is taken back: no citation is sent before it was compared
-with the document's text.
-"""
+"""Answers as a stream: an answer's text is cut into sentences, each with the citations that its marks name."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tasks.models import Answer, Citation
+from tasks.models import Citation
 
 _PIECES = re.compile(r".*?(?:\[\d{1,4}\]\s*)+|.+\Z", re.DOTALL)
 _MARK = re.compile(r"\[(\d{1,4})\]")
 
 
 class Piece(NamedTuple):
-    """A part of an answer's text; the texts of all pieces together are the answer's."""
+    """A part of an answer's text, and where in it it starts; the texts of all pieces together are the answer's."""
 
     text: str
     start: int
@@ -33,16 +29,16 @@ class Mark(NamedTuple):
     citation: Citation
 
 
-def split_pieces(answer: Answer) -> Iterator[Piece]:
-    """The answer's sentences, each up to and with its marks."""
-    for match in _PIECES.finditer(answer.text):
-        marks = find_marks(match.group(), answer)
+def split_pieces(text: str, citations: Sequence[Citation], *, start: int = 0) -> Iterator[Piece]:
+    """The sentences of an answer's text from a place on, each up to and with its marks."""
+    for match in _PIECES.finditer(text, start):
+        marks = find_marks(match.group(), citations)
         yield Piece(match.group(), match.start(), tuple(dict.fromkeys(mark.citation for mark in marks)))
 
 
-def find_marks(text: str, answer: Answer) -> list[Mark]:
-    """The marks in a text that name a citation of the answer."""
-    numbered = {citation.number: citation for citation in answer.citations}
+def find_marks(text: str, citations: Sequence[Citation]) -> list[Mark]:
+    """The marks in a text that name one of the citations."""
+    numbered = {citation.number: citation for citation in citations}
     found = ((match.start(), match.end(), int(match[1])) for match in _MARK.finditer(text))
     return [Mark(start, end, numbered[number]) for start, end, number in found if number in numbered]
 

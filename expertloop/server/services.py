@@ -16,7 +16,7 @@ from anyio import CapacityLimiter, to_thread
 from expertloop.server.batching import Batcher
 from expertloop.server.metrics import Metrics
 from expertloop.server.rate import RateLimit
-from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, Found, SearchJob, SearchWork
+from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, SearchJob, SearchOutcome, SearchWork
 from tasks.access_models import ReadableDocument
 from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, QuestionStore, ServedLog, TokenReader
 from tasks.answering.once import KeptAnswers
@@ -125,7 +125,7 @@ class Services:
             work, most_waiting=settings.queue_questions, timeout_seconds=settings.queue_timeout_seconds
         )
         # Searches have a thread of their own: they take milliseconds and need not wait for a generator.
-        self.searches: Batcher[SearchJob, Found] = Batcher(
+        self.searches: Batcher[SearchJob, SearchOutcome] = Batcher(
             SearchWork(self.made_of.searcher, expand=self.made_of.expand_questions, log=self.made_of.log),
             most_waiting=settings.queue_questions,
             timeout_seconds=settings.queue_timeout_seconds,

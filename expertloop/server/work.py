@@ -13,8 +13,8 @@ from expertloop.server.metrics import Metrics
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.access_ports import AuditLog
 from tasks.errors import DeadlineExceeded, ProductError, RateLimited, TerminalError, TransientError
-from tasks.models import Answer, Expansion, Hit, Question, derive_id, hash_text
-from tasks.ports import Searcher
+from tasks.models import Answer, Citation, Expansion, Hit, Question, derive_id, hash_text
+from tasks.ports import Listener, Searcher
 from tasks.telemetry_ports import Fact, Telemetry
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,14 @@ PAUSE_SECONDS = 10.0
 class AnswerQuestions(Protocol):
     """`Application.answer_questions`."""
 
-    def __call__(self, questions: Sequence[Question], *, searcher: Searcher, generate: bool) -> list[Answer]:
+    def __call__(
+        self,
+        questions: Sequence[Question],
+        *,
+        searcher: Searcher,
+        generate: bool,
+        listeners: Sequence[Listener | None] = (),
+    ) -> list[Answer]:
         """One answer a question; quoted from the documents when not `generate`."""
 
 
@@ -39,6 +46,8 @@ class AnswerJob(NamedTuple):
     on_hits: Callable[[Sequence[Hit]], None] | None = None
     deadline: float | None = None
     """Of the work's clock; nobody reads an answer that is later."""
+    listener: Listener | None = None
+    """Called from the thread that generates."""
 
 
 class SearchJob(NamedTuple):
@@ -106,9 +115,10 @@ class AnswerWork:
 
     def _answer_jobs(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
         searcher = _ReportingSearcher(self._searcher, jobs)
+        now = datetime.now(UTC)
+        jobs = [self._note_first(job, searcher, now) for job in jobs]
         outcomes = self._try_together(jobs, searcher)
         answered = [(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Answer)]
-        now = datetime.now(UTC)
         self._log.record(
             [_audit(job, answer, searcher.shown[job.question.id or ""], now) for job, answer in answered],
             [_keep(job, answer, now) for job, answer in answered],
@@ -116,20 +126,32 @@ class AnswerWork:
         self._metrics.count_answers([answer for _, answer in answered])
         return outcomes
 
+    def _note_first(self, job: AnswerJob, searcher: _ReportingSearcher, now: datetime) -> AnswerJob:
+        """The job, whose listener hears nothing before the audit says so; the entry of the whole answer replaces it."""
+        if job.listener is None:
+            return job
+
+        def note() -> None:
+            entry = _audit(job, None, searcher.shown[job.question.id or ""], now)
+            self._log.record([entry.model_copy(update={"action": "answer"})])
+
+        return job._replace(listener=_NotedListener(job.listener, note))
+
     def _try_together(self, jobs: Sequence[AnswerJob], searcher: Searcher) -> list[Answer | ProductError]:
         """All in one call; where that is refused, one by one, so that nobody pays for a neighbour's question."""
         try:
-            return [*self._answer([job.question for job in jobs], searcher)]
+            return [*self._answer(jobs, searcher)]
         except TerminalError as error:
             if len(jobs) == 1:
                 return [error]
             return [outcome for job in jobs for outcome in self._try_together([job], searcher)]
 
-    def _answer(self, questions: Sequence[Question], searcher: Searcher) -> list[Answer]:
+    def _answer(self, jobs: Sequence[AnswerJob], searcher: Searcher) -> list[Answer]:
+        questions, listeners = [job.question for job in jobs], [job.listener for job in jobs]
         if self._clock() < self._ask_again_at:
             return self._quote(questions, searcher)
         try:
-            return self._answer_questions(questions, searcher=searcher, generate=True)
+            return self._answer_questions(questions, searcher=searcher, generate=True, listeners=listeners)
         except TransientError as error:
             if not self._fallback:
                 raise
@@ -169,7 +191,7 @@ def _tell(job: AnswerJob, outcome: Answer | ProductError) -> dict[str, Fact]:
     }
 
 
-class Found(NamedTuple):
+class SearchOutcome(NamedTuple):
     """What a search found, and the other forms it searched."""
 
     hits: Sequence[Hit]
@@ -192,20 +214,41 @@ class SearchWork:
         self._expand = expand
         self._log = log
 
-    def __call__(self, jobs: Sequence[SearchJob]) -> list[Found | ProductError]:
+    def __call__(self, jobs: Sequence[SearchJob]) -> list[SearchOutcome | ProductError]:
         """The hits of each job; those that want equally many are searched in one call."""
         places: dict[int, list[int]] = defaultdict(list)
         for place, job in enumerate(jobs):
             places[job.limit].append(place)
         questions = self._expand([job.question for job in jobs])
-        found: dict[int, Found] = {}
+        found: dict[int, SearchOutcome] = {}
         for limit, those in places.items():
             hits = self._searcher.search([questions[place] for place in those], limit=limit)
             for place, some in zip(those, hits, strict=True):
-                found[place] = Found(some, questions[place].expansions or ())
+                found[place] = SearchOutcome(some, questions[place].expansions or ())
         now = datetime.now(UTC)
         self._log.record([_audit(job, None, _documents(found[place].hits), now) for place, job in enumerate(jobs)])
         return [found[place] for place in range(len(jobs))]
+
+
+class _NotedListener:
+    """Has a note made before anything is heard."""
+
+    def __init__(self, listener: Listener, note: Callable[[], None]) -> None:
+        self._listener = listener
+        self._note = note
+        self._noted = False
+
+    def hear(self, text: str, citations: tuple[Citation, ...]) -> None:
+        """Pass on what is noted; what cannot be noted is not heard."""
+        if not self._noted:
+            self._note()
+            self._noted = True
+        self._listener.hear(text, citations)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the listener has."""
+        return self._listener.has_left
 
 
 class _ReportingSearcher:

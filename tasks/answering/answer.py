@@ -9,28 +9,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from pydantic import Field
 
-from tasks.answering.citations import Statement, quote_statement, split_claims, write_answer
-from tasks.answering.confidence import choose_threshold, estimate_confidence, measure_signals
-from tasks.answering.conflicts import find_conflicting, sort_newest_first
-from tasks.answering.context import Quotable
+from tasks.answering.citations import write_answer
+from tasks.answering.compose import Candidate, ReadableTexts, SupportedClaims, keep_supported, quote_best
+from tasks.answering.confidence import bound_confidence, estimate_confidence, is_accepted, measure_signals
 from tasks.answering.draft import ContextLimits, Draft, draft_answer, find_passages, generate_texts
-from tasks.answering.extract import choose_quotes
 from tasks.answering.parts import merge_answers, split_question
-from tasks.answering.support import find_support, read_evidence
+from tasks.answering.progress import Progress
 from tasks.language import detect_language
-from tasks.models import EVERYONE, Answer, Calibration, Generation, Hit, Noun, Question, Silence, Timings
-from tasks.ports import Embedder, Generator, QuestionExpander, Searcher, TextReader
-from tasks.prompting import PROMPT_VERSION, REFUSAL, ContextPassage, choose_language
+from tasks.models import Answer, Calibration, Citation, Generation, Hit, Noun, Question, Silence, Timings
+from tasks.ports import Embedder, Generator, Listener, QuestionExpander, Searcher, TextReader, WatchedGenerator
+from tasks.prompting import PROMPT_VERSION, REFUSAL, choose_language
 
 logger = logging.getLogger(__name__)
-
-_NEAR_BEST = 5
-_MOST_CONFLICTS = 2
 
 
 class AnswerOptions(Noun):
@@ -45,16 +39,6 @@ class AnswerOptions(Noun):
     outdated: bool = Field(default=True, description="whether documents may answer whose newer content is unreadable")
 
 
-class _Candidate(NamedTuple):
-    """An answer before it is known whether it is given."""
-
-    statements: Sequence[Statement]
-    generation: Generation | None
-    """What the model wrote, when that is the answer; None: quotations."""
-    supported_share: float
-    conflicting: bool
-
-
 def answer_questions(
     questions: Sequence[Question],
     *,
@@ -65,6 +49,7 @@ def answer_questions(
     embedder: Embedder | None = None,
     calibration: Calibration | None = None,
     options: AnswerOptions | None = None,
+    listeners: Sequence[Listener | None] = (),
 ) -> list[Answer]:
     """One answer a question, in their order; searching and generating are done for all of them at once.
 
@@ -79,6 +64,8 @@ def answer_questions(
         embedder: Tells which sentences mean what the question asks; None: words alone tell.
         calibration: Turns signals into a confidence; None: no answer is held back for being unlikely.
         options: Limits.
+        listeners: One a question, told each sentence of its answer as soon as it is verified; of a question that asks
+            several things the sentences on the first. One that has left ends the writing of its answer.
 
     Raises:
         BackendUnavailable, RateLimited: A port's other side does not answer; no answer is made up instead.
@@ -86,6 +73,11 @@ def answer_questions(
     """
     parts = [_split(question) for question in questions]
     each = [part for asked in parts for part in asked]
+    listening = [
+        listener and (listener if place == 0 else _Deaf(listener))
+        for asked, listener in zip(parts, listeners or [None] * len(parts), strict=True)
+        for place in range(len(asked))
+    ]
     answered = iter(
         _answer_each(
             expander.expand(each) if expander else each,
@@ -95,9 +87,25 @@ def answer_questions(
             embedder=embedder,
             calibration=calibration,
             options=options or AnswerOptions(),
+            listeners=listening,
         )
     )
     return [_merge(question, [next(answered) for _ in asked]) for question, asked in zip(questions, parts, strict=True)]
+
+
+class _Deaf:
+    """The `Listener` port for what cannot be told yet: what is before it in the answer is not known to its end."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def hear(self, text: str, citations: tuple[Citation, ...]) -> None:
+        """Not passed on."""
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the listener has."""
+        return self._listener.has_left
 
 
 def _split(question: Question) -> list[Question]:
@@ -122,6 +130,7 @@ def _answer_each(
     embedder: Embedder | None,
     calibration: Calibration | None,
     options: AnswerOptions,
+    listeners: Sequence[Listener | None],
 ) -> list[Answer]:
     limits = ContextLimits(options.passages, options.context_tokens, options.max_tokens, options.hold_suspicious)
     started = time.perf_counter()
@@ -131,15 +140,23 @@ def _answer_each(
         draft_answer(question, hits, generator=generator, embedder=embedder, limits=limits)
         for question, hits in zip(questions, found, strict=True)
     ]
+    claims = [SupportedClaims(draft) for draft in drafts]
+    freely = isinstance(generator, WatchedGenerator) and generator.is_watched_freely
+    watchers = [
+        _watch(draft, known, listener, reader, calibration, options) if listener or freely else None
+        for draft, known, listener in zip(drafts, claims, listeners, strict=True)
+    ]
     spent = time.perf_counter() - started
-    generations = generate_texts(drafts, generator, max_tokens=options.max_tokens, spent_seconds=spent)
+    generations = generate_texts(
+        drafts, generator, max_tokens=options.max_tokens, watchers=watchers, spent_seconds=spent
+    )
     generated = time.perf_counter()
     share = max(1, len(questions))
     versions = {"prompt": PROMPT_VERSION} | ({"generator": generator.identity} if generator else {})
     versions |= {"calibration": calibration.name} if calibration else {}
     answers = []
-    for draft, generation in zip(drafts, generations, strict=True):
-        answer = _finish(draft, generation, reader, calibration, options)
+    for draft, known, generation in zip(drafts, claims, generations, strict=True):
+        answer = _finish(draft, known, generation, reader, calibration, options)
         timings = Timings(
             search_seconds=(searched - started) / share,
             generate_seconds=(generated - searched) / share,
@@ -150,8 +167,27 @@ def _answer_each(
     return answers
 
 
+def _watch(
+    draft: Draft,
+    claims: SupportedClaims,
+    listener: Listener | None,
+    reader: TextReader,
+    calibration: Calibration | None,
+    options: AnswerOptions,
+) -> Progress | None:
+    """Who sees when the answer is over, and tells the listener; nobody where there is nothing to be written."""
+    if not draft.context:
+        return None
+    is_sure = True
+    if listener and calibration:
+        signals = measure_signals(draft.question.readings, draft.hits, draft.ranked, draft.stems)
+        is_sure = is_accepted(bound_confidence(signals, calibration), calibration, options.max_error)
+    return Progress(draft, claims, listener, reader=reader, is_sure=is_sure, outdated=options.outdated)
+
+
 def _finish(
     draft: Draft,
+    claims: SupportedClaims,
     generation: Generation | None,
     reader: TextReader,
     calibration: Calibration | None,
@@ -171,8 +207,9 @@ def _finish(
     reason = _find_reason(draft)
     if reason is not None:
         return _abstain(base, reason)
-    texts = _Texts(reader, draft.question)
-    candidate = _keep_supported(draft, generation, texts) or _quote_best(draft, texts)
+    texts = ReadableTexts(reader, draft.question)
+    written = claims.read(generation.text) if generation else ()
+    candidate = keep_supported(draft, generation, written, texts) or quote_best(draft, texts)
     if candidate is None:
         return _abstain(base, Silence.NOT_READABLE)
     answer = _write(base, candidate)
@@ -204,7 +241,7 @@ def _hold_back(answer: Answer, base: Answer, reason: Silence) -> Answer:
     return _abstain(base.model_copy(update=kept), reason)
 
 
-def _write(base: Answer, candidate: _Candidate) -> Answer:
+def _write(base: Answer, candidate: Candidate) -> Answer:
     text, citations = write_answer(candidate.statements)
     mode = "generated" if candidate.generation else "extractive"
     update = {"text": text, "citations": citations, "mode": mode, "conflicting": candidate.conflicting}
@@ -215,7 +252,7 @@ def _judge(
     answer: Answer,
     base: Answer,
     draft: Draft,
-    candidate: _Candidate,
+    candidate: Candidate,
     calibration: Calibration | None,
     options: AnswerOptions,
 ) -> Answer:
@@ -233,93 +270,6 @@ def _judge(
         return answer
     confidence = estimate_confidence(signals, calibration)
     answer = answer.model_copy(update={"confidence": confidence})
-    if confidence >= choose_threshold(calibration, options.max_error):
+    if is_accepted(confidence, calibration, options.max_error):
         return answer
     return _hold_back(answer, base, Silence.LOW_CONFIDENCE)
-
-
-# --- what is said -------------------------------------------------------------------------------------------------
-
-
-def _keep_supported(draft: Draft, generation: Generation | None, texts: _Texts) -> _Candidate | None:
-    """The generated claims that documents carry, if what is left of them speaks to the question."""
-    if generation is None:
-        return None
-    claims = _support_claims(draft, generation)
-    kept = [claim for claim in claims if claim and texts.hold(claim)]
-    if not kept or not _speaks_to_question(draft, kept):
-        return None
-    statements, conflicting = _add_conflicting(draft, kept[0].quotables[0], kept, texts)
-    return _Candidate(statements, generation, len(kept) / len(claims), conflicting)
-
-
-def _quote_best(draft: Draft, texts: _Texts) -> _Candidate | None:
-    """The best of what the asker may still read."""
-    ranked = draft.ranked
-    quotes = [quote_statement(*quotables) for quotables in choose_quotes(ranked)]
-    if not all(map(texts.hold, quotes)):
-        ranked = [one for one in ranked if texts.hold(quote_statement(one.quotable))]
-        quotes = [quote_statement(*quotables) for quotables in choose_quotes(ranked)]
-    if not quotes:
-        return None
-    statements, conflicting = _add_conflicting(draft, ranked[0].quotable, quotes, texts)
-    return _Candidate(statements, None, 0.0, conflicting)
-
-
-def _add_conflicting(
-    draft: Draft, lead: Quotable, statements: Sequence[Statement], texts: _Texts
-) -> tuple[Sequence[Statement], bool]:
-    """The statements, and where another document says otherwise than the lead, that too, the newest first."""
-    others = find_conflicting(lead, [one.quotable for one in draft.ranked], draft.stems)
-    readable = [one for one in others[:_MOST_CONFLICTS] if texts.hold(quote_statement(one))]
-    if not readable:
-        return statements, False
-    told = {(one.passage.document_id, one.start): one for one in [*readable, lead]}
-    leading = [quote_statement(one) for one in sort_newest_first(list(told.values()))]
-    rest = [one for one in statements[1:] if (one.passage.document_id, one.span[0]) not in told]
-    return [*leading, *rest], True
-
-
-def _support_claims(draft: Draft, generation: Generation) -> list[Statement | None]:
-    """Each claim with the sentences that carry it, None for one that nothing carries."""
-    ranks = dict(draft.context)
-    shown = [one.quotable for one in draft.ranked if _is_shown(one.quotable, ranks)]
-    evidence = read_evidence(sorted(shown, key=lambda one: (one.rank, one.start)), draft.stems)
-    places = [rank for rank, _ in draft.context]
-    statements: list[Statement | None] = []
-    for claim in split_claims(generation.text):
-        marked = frozenset(places[mark - 1] for mark in claim.marks if 1 <= mark <= len(places))
-        support = find_support(claim.text, evidence, draft.stems, marked=marked)
-        statements.append(Statement(claim.text, support.quotables) if support else None)
-    return statements
-
-
-def _speaks_to_question(draft: Draft, statements: Sequence[Statement]) -> bool:
-    """Whether a cited sentence is among the best for the question: what is true may still be no answer to it."""
-    best = {(one.quotable.passage.document_id, one.quotable.start) for one in draft.ranked[:_NEAR_BEST]}
-    cited = {(one.passage.document_id, one.start) for statement in statements for one in statement.quotables}
-    return not best.isdisjoint(cited)
-
-
-def _is_shown(quotable: Quotable, context: Mapping[int, ContextPassage]) -> bool:
-    shown = context.get(quotable.rank)
-    return shown is not None and quotable.quote in shown.text
-
-
-class _Texts:
-    """Documents' texts as the asker may read them now, each read once for an answer."""
-
-    def __init__(self, reader: TextReader, question: Question) -> None:
-        self._reader = reader
-        self._question = question
-        self._read: dict[str, str | None] = {}
-
-    def hold(self, statement: Statement) -> bool:
-        """Whether every quoted character is in the document, at its place."""
-        document_id = statement.passage.document_id
-        if document_id not in self._read:
-            tenant, principals = self._question.tenant, self._question.principals | {EVERYONE}
-            self._read[document_id] = self._reader.read_text(tenant, document_id, principals)
-        text = self._read[document_id]
-        start, end = statement.span
-        return text is not None and text[start:end] == statement.quote

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tasks.answering.context import Quotable
-from tasks.answering.sentences import CELL_BORDER, is_row, split_sentences
+from tasks.answering.sentences import CELL_BORDER, cut_sentences, is_row
 from tasks.models import Citation, Passage
 
 _MARKS = re.compile(r"\s{0,3}\[\s{0,3}\d{1,4}(?:\s{0,3}[,;]\s{0,3}\d{1,4}){0,9}\s{0,3}\]")
 _NUMBER = re.compile(r"\d{1,4}")
 _TRAILING_MARKS = re.compile(r"([.!?])((?:\s{0,3}\[[\d,; ]{1,40}\])+)")
+_UNFINISHED = re.compile(r"(?:\[[\d,; ]{0,40})?\S*\Z")
+"""The word, or the mark, that is being written."""
 _ROUND = str.maketrans("[]", "()")
 
 
@@ -55,13 +57,23 @@ def split_claims(text: str) -> list[Claim]:
     """The sentences of a generated text; marks after a full stop belong to the sentence before it."""
     text = _TRAILING_MARKS.sub(r"\2\1", text)
     claims = []
-    for start, end in split_sentences(text):
+    for start, end in cut_sentences(text):
         sentence = text[start:end]
         marks = frozenset(int(number) for mark in _MARKS.findall(sentence) for number in _NUMBER.findall(mark))
         bare = _MARKS.sub("", sentence).strip()
         if any(character.isalnum() for character in bare):
             claims.append(Claim(bare, marks))
     return claims
+
+
+def split_finished(text: str) -> list[Claim]:
+    """The claims of a text that is still being written which stay as they are whatever is written next.
+
+    A sentence is finished when the first word of the next one is: that word may be a mark, or tell that "3." was an
+    ordinal. A row or a list that only shows itself later in its line can still join or part sentences of that line.
+    """
+    settled = text[: _UNFINISHED.search(text).start()]  # type: ignore[union-attr]
+    return split_claims(settled)[:-1]
 
 
 def quote_statement(*quotables: Quotable) -> Statement:

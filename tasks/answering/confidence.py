@@ -18,6 +18,9 @@ from tasks.models import Calibration, Generation, Hit
 
 _SIDES = ("dense_score", "keyword_score")
 
+_OPEN_SIGNALS = {"logprob": (-math.inf, 0.0), "supported_share": (0.0, 1.0)}
+"""What is not known of a generated answer before it is written to its end, and what it can be."""
+
 SHIPPED_FILE = Path(__file__).with_name("calibration.json")
 
 
@@ -69,12 +72,29 @@ def estimate_confidence(signals: Mapping[str, float], calibration: Calibration) 
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
 
+def bound_confidence(signals: Mapping[str, float], calibration: Calibration) -> float:
+    """The lowest confidence that a generated answer can end with, whatever the model still writes.
+
+    Exact where the calibration does not weigh what is not known yet, as the shipped one; 0 where it weighs
+    log-probabilities, which have no lower bound.
+    """
+    worst = {
+        name: low if calibration.weights.get(name, 0.0) > 0 else high for name, (low, high) in _OPEN_SIGNALS.items()
+    }
+    return estimate_confidence({**signals, "generated": 1.0, **worst}, calibration)
+
+
 def choose_threshold(calibration: Calibration, max_error: float) -> float:
     """The threshold that answers most questions with no more than the wished share of them wrong; 1 when none does.
 
     The curve was drawn on questions that the weights were not fitted on.
     """
     return min((point.threshold for point in calibration.curve if point.error <= max_error), default=1.0)
+
+
+def is_accepted(confidence: float, calibration: Calibration, max_error: float) -> bool:
+    """Whether an answer is sure enough to be given."""
+    return confidence >= choose_threshold(calibration, max_error)
 
 
 @cache

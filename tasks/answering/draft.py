@@ -11,7 +11,7 @@ from tasks.answering.words import Stems
 from tasks.instructions import gives_orders
 from tasks.language import UNDETERMINED, detect_language
 from tasks.models import Generation, Hit, Message, Question
-from tasks.ports import Embedder, Generator, Searcher
+from tasks.ports import Embedder, Generator, Searcher, WatchedGenerator, Watcher
 from tasks.prompting import ContextPassage, choose_language, render_messages
 
 _WRITING_SHARE = 0.8
@@ -33,6 +33,11 @@ class Draft(NamedTuple):
     """Whether what was found is about the question's subject at all."""
     context: Sequence[tuple[int, ContextPassage]]
     """What the generator is shown, each with its hit's place; empty when it is not asked."""
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """What the generator is asked with."""
+        return render_messages(self.question.text, [shown for _, shown in self.context], language=self.language)
 
 
 class ContextLimits(NamedTuple):
@@ -80,7 +85,12 @@ def draft_answer(
 
 
 def generate_texts(
-    drafts: Sequence[Draft], generator: Generator | None, *, max_tokens: int, spent_seconds: float = 0.0
+    drafts: Sequence[Draft],
+    generator: Generator | None,
+    *,
+    max_tokens: int,
+    watchers: Sequence[Watcher | None],
+    spent_seconds: float = 0.0,
 ) -> Sequence[Generation | None]:
     """A generation for each draft with a context and with time left, in one call.
 
@@ -88,24 +98,22 @@ def generate_texts(
         drafts: Some without a context.
         generator: None: nothing is generated.
         max_tokens: Longest generation.
+        watchers: One a draft; not called where the generator cannot show what it writes.
         spent_seconds: Of the time that the questions have.
     """
     left = [_share_time(draft.question, spent_seconds) for draft in drafts]
     asked = [bool(draft.context) and (time is None or time > 0) for draft, time in zip(drafts, left, strict=True)]
     if generator is None or not any(asked):
         return [None] * len(drafts)
-    generations = iter(
-        generator.generate(
-            [_render(draft) for draft, wanted in zip(drafts, asked, strict=True) if wanted],
-            max_tokens=max_tokens,
-            within_seconds=[time for time, wanted in zip(left, asked, strict=True) if wanted],
-        )
-    )
+    prompts = [draft.messages for draft, wanted in zip(drafts, asked, strict=True) if wanted]
+    times = [time for time, wanted in zip(left, asked, strict=True) if wanted]
+    if isinstance(generator, WatchedGenerator):
+        watching = [watcher for watcher, wanted in zip(watchers, asked, strict=True) if wanted]
+        written = generator.generate_watched(prompts, max_tokens=max_tokens, watchers=watching, within_seconds=times)
+    else:
+        written = generator.generate(prompts, max_tokens=max_tokens, within_seconds=times)
+    generations = iter(written)
     return [next(generations) if wanted else None for wanted in asked]
-
-
-def _render(draft: Draft) -> Sequence[Message]:
-    return render_messages(draft.question.text, [shown for _, shown in draft.context], language=draft.language)
 
 
 def _share_time(question: Question, spent_seconds: float) -> float | None:

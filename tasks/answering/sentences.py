@@ -48,10 +48,15 @@ class Span(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def split_sentences(text: str) -> tuple[Span, ...]:
+    """The sentences of a document's text; remembered, since the passages of one question are those of the next."""
+    return cut_sentences(text)
+
+
+def cut_sentences(text: str) -> tuple[Span, ...]:
     """The sentences, list items and table rows of a text, in order, without overlap, none of them blank.
 
     Bullets, spaces and line ends around them belong to none. A line that merely wraps is no end; a table's row is one
-    sentence. Remembered: the passages of one question are those of the next.
+    sentence.
     """
     spans = (span for line in _split_lines(text) for span in _split_line(text, line))
     return tuple(trimmed for span in spans if (trimmed := _trim(text, span)).start < trimmed.end)

@@ -6,63 +6,35 @@ The server renders the chat template; whether it reads special tokens out of a d
 from __future__ import annotations
 
 import logging
-import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import closing
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from tasks.errors import BackendUnavailable, ConfigurationError, DeadlineExceeded
+from tasks.integrations.openai_completions import Chunk, Completion, Usage, Written
 from tasks.integrations.openai_endpoint import OpenAIEndpoint
 from tasks.models import Generation, Message
+from tasks.ports import Watcher
 from tasks.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _BYTES_PER_TOKEN = 3
 """Fewer than tokenizers need on prose, so that a prompt is hardly ever longer than it was counted."""
+_STREAM_EXTRAS: Sequence[Mapping[str, Any]] = (
+    {"logprobs": True, "stream_options": {"include_usage": True}},
+    {"logprobs": True},
+    {},
+)
+"""What is asked for besides a stream, until a server refuses it."""
 _ADVICE = (
     "check EXPERTLOOP_GENERATOR_URL (it ends with /v1), EXPERTLOOP_GENERATOR_MODEL, EXPERTLOOP_GENERATOR_KEY and"
     " EXPERTLOOP_ANSWER_PASSAGES"
 )
-
-
-class _ResponseMessage(BaseModel):
-    content: str | None = None
-
-
-class _TokenLogprob(BaseModel):
-    logprob: float
-
-
-class _Logprobs(BaseModel):
-    content: list[_TokenLogprob] | None = None
-
-
-class _Choice(BaseModel):
-    message: _ResponseMessage
-    finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-
-    @property
-    def mean_logprob(self) -> float | None:
-        """Over the tokens of the text; None where the server tells none."""
-        tokens = (self.logprobs.content if self.logprobs else None) or []
-        return math.fsum(token.logprob for token in tokens) / len(tokens) if tokens else None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
-
-
-class _Completion(BaseModel):
-    """What of a chat completion is read; everything else a server adds is ignored."""
-
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
 
 
 class OpenAIGenerator:
@@ -78,6 +50,9 @@ class OpenAIGenerator:
         ConfigurationError: The address or the model's name is missing or wrong.
     """
 
+    is_watched_freely = False
+    """Servers count and tell less of a stream."""
+
     def __init__(
         self, settings: Settings, *, model: str | None = None, context_tokens: int = 8192, concurrency: int = 8
     ) -> None:
@@ -86,6 +61,8 @@ class OpenAIGenerator:
         self._context_tokens = context_tokens
         self._concurrency = concurrency
         self._asks_logprobs = True
+        self._refused_extras = 0
+        self._streams = True
 
     @property
     def identity(self) -> str:
@@ -111,14 +88,29 @@ class OpenAIGenerator:
             RateLimited: 429, with the seconds it asks for.
             ConfigurationError: Any other refusal; the advice names the settings to look at.
         """
+        nobody = [None] * len(prompts)
+        return self.generate_watched(prompts, max_tokens=max_tokens, watchers=nobody, within_seconds=within_seconds)
+
+    def generate_watched(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_tokens: int,
+        watchers: Sequence[Watcher | None],
+        within_seconds: Sequence[float | None] = (),
+    ) -> list[Generation]:
+        """`generate`; answers that are watched are streamed, and what was read enough of is broken off at the server.
+
+        One whose time is over is what had come by then. Raises what `generate` raises.
+        """
         if not prompts:
             return []
         now = time.monotonic()
         deadlines = [limit and now + limit for limit in within_seconds or [None] * len(prompts)]
         with ThreadPoolExecutor(min(self._concurrency, len(prompts))) as pool:
             futures = [
-                pool.submit(self._complete_in_time, prompt, max_tokens, deadline)
-                for prompt, deadline in zip(prompts, deadlines, strict=True)
+                pool.submit(self._answer_in_time, prompt, max_tokens, deadline, watcher)
+                for prompt, deadline, watcher in zip(prompts, deadlines, watchers, strict=True)
             ]
             try:
                 return [future.result() for future in futures]
@@ -126,29 +118,78 @@ class OpenAIGenerator:
                 for future in futures:
                     future.cancel()
 
-    def _complete_in_time(self, prompt: Sequence[Message], max_tokens: int, deadline: float | None) -> Generation:
-        """Nothing when the time is over: that is the asker's doing, and no failure of the endpoint."""
+    def _answer_in_time(
+        self, prompt: Sequence[Message], max_tokens: int, deadline: float | None, watcher: Watcher | None
+    ) -> Generation:
+        """What there is when the time is over: that is the asker's doing, and no failure of the endpoint."""
         left = None if deadline is None else deadline - time.monotonic()
-        try:
-            if left is None or left > 0:
-                return self._complete(prompt, max_tokens, left)
-        except DeadlineExceeded:
-            logger.info("generation cut host=%s", self._endpoint.name)
-        return Generation(text="", prompt_tokens=0, completion_tokens=0, finish="length")
-
-    def _complete(self, prompt: Sequence[Message], max_tokens: int, within_seconds: float | None) -> Generation:
+        written = Written()
         body = {
             "model": self._model,
             "messages": [{"role": message.role, "content": message.content} for message in prompt],
             "max_tokens": max_tokens,
             "temperature": 0,
         }
+        try:
+            if left is None or left > 0:
+                if watcher and self._streams:
+                    return self._write(body, left, watcher, written)
+                return self._complete(body, left)
+        except DeadlineExceeded:
+            logger.info("generation cut host=%s", self._endpoint.name)
+        return self._break_off(written, body, "length")
+
+    def _write(
+        self, body: dict[str, Any], within_seconds: float | None, watcher: Watcher, written: Written
+    ) -> Generation:
+        """Streamed to its watcher, with all that the server grants; whole where it refuses to stream at all."""
+        for place, extras in list(enumerate(_STREAM_EXTRAS))[self._refused_extras :]:
+            try:
+                generation = self._follow({**body, "stream": True, **extras}, within_seconds, watcher, written)
+            except ConfigurationError:
+                if written.text:
+                    raise
+            else:
+                self._refused_extras = place
+                return generation
+        generation = self._complete(body, within_seconds)
+        self._streams = False
+        return generation
+
+    def _follow(
+        self, request: dict[str, Any], within_seconds: float | None, watcher: Watcher, written: Written
+    ) -> Generation:
+        with closing(self._endpoint.stream("chat/completions", request, within_seconds=within_seconds)) as events:
+            for event in events:
+                try:
+                    written.add(Chunk.model_validate(event))
+                except ValidationError as error:
+                    raise self._is_no_completion() from error
+                if not watcher(written.text) and written.finish is None:
+                    return self._break_off(written, request, "stop")
+        if written.finish is None:
+            raise BackendUnavailable(f"{self.identity} breaks off its answer", advice=_ADVICE)
+        return written.conclude("length" if written.finish == "length" else "stop")
+
+    def _break_off(self, written: Written, body: dict[str, Any], finish: Literal["stop", "length"]) -> Generation:
+        """What had come; the server has not counted it."""
+        generation = written.conclude(finish)
+        if not generation.text:
+            return generation
+        counted = self.count_tokens([*(message["content"] for message in body["messages"]), generation.text])
+        asked, said = sum(counted[:-1]), generation.completion_tokens or counted[-1]
+        return generation.model_copy(update={"prompt_tokens": asked, "completion_tokens": said})
+
+    def _is_no_completion(self) -> BackendUnavailable:
+        return BackendUnavailable(f"{self.identity} sends no chat completion", advice=_ADVICE)
+
+    def _complete(self, body: dict[str, Any], within_seconds: float | None) -> Generation:
         answer = self._post(body, within_seconds)
         try:
-            completion = _Completion.model_validate(answer)
+            completion = Completion.model_validate(answer)
         except ValidationError as error:
-            raise BackendUnavailable(f"{self.identity} sends no chat completion", advice=_ADVICE) from error
-        choice, usage = completion.choices[0], completion.usage or _Usage()
+            raise self._is_no_completion() from error
+        choice, usage = completion.choices[0], completion.usage or Usage()
         return Generation(
             text=(choice.message.content or "").strip(),
             prompt_tokens=usage.prompt_tokens,

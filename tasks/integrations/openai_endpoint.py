@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -79,6 +80,24 @@ class OpenAIEndpoint:
         """
         return self._parse(self._exchange("POST", path, body, within_seconds))
 
+    def stream(
+        self, path: str, body: Mapping[str, Any], *, within_seconds: float | None = None
+    ) -> Generator[Any, None, None]:
+        """The JSON of each server-sent event up to "[DONE]"; of an endpoint that answers whole, that.
+
+        Closed before its end, it ends the request at the endpoint, too. Raises what `post` raises.
+        """
+        with self._open("POST", path, body, within_seconds) as (headers, blocks):
+            if not headers.get("content-type", "").startswith("text/event-stream"):
+                yield self._parse(b"".join(blocks))
+                return
+            for line in _split_lines(blocks):
+                data = line.removeprefix(b"data:").strip()
+                if data == b"[DONE]":
+                    return
+                if line.startswith(b"data:") and data:
+                    yield self._parse(data)
+
     def get(self, path: str) -> Any:
         """The JSON under a path; raises what `post` raises."""
         return self._parse(self._exchange("GET", path))
@@ -97,20 +116,23 @@ class OpenAIEndpoint:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, within_seconds: float | None = None
     ) -> bytes:
         """What is answered with 200."""
+        with self._open(method, path, body, within_seconds) as (_, blocks):
+            return b"".join(blocks)
+
+    @contextmanager
+    def _open(
+        self, method: str, path: str, body: Mapping[str, Any] | None, within_seconds: float | None
+    ) -> Iterator[tuple[httpx.Headers, Iterator[bytes]]]:
+        """Headers and body of what is answered with 200; whatever goes wrong until it is read, as our errors."""
         limit = self._timeout_seconds if within_seconds is None else min(within_seconds, self._timeout_seconds)
         self._keep_patience(within_seconds)
-        status, headers, content = self._send(method, path, body, limit)
-        if status != httpx.codes.OK:
-            raise self._map_status(status, headers, content)
-        return content
-
-    def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, limit: float
-    ) -> tuple[int, httpx.Headers, bytes]:
         deadline = time.monotonic() + limit
         try:
             with self._client.stream(method, f"{self._url}/{path}", json=body, timeout=limit) as response:
-                return response.status_code, response.headers, self._read(response, deadline, limit)
+                blocks = self._read_blocks(response, deadline, limit)
+                if response.status_code != httpx.codes.OK:
+                    raise self._map_status(response.status_code, response.headers, b"".join(blocks))
+                yield response.headers, blocks
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
             raise self._refuse(f"cannot be asked: {error}") from error
         except httpx.TimeoutException as error:
@@ -118,14 +140,14 @@ class OpenAIEndpoint:
         except httpx.RequestError as error:
             raise self._give_up(f"does not answer: {type(error).__name__}") from error
 
-    def _read(self, response: httpx.Response, deadline: float, limit: float) -> bytes:
-        """The whole body, unless it drips for too long or never ends."""
-        content = bytearray()
+    def _read_blocks(self, response: httpx.Response, deadline: float, limit: float) -> Iterator[bytes]:
+        """The body as it comes, unless it drips for too long or never ends."""
+        length = 0
         for block in response.iter_bytes():
-            content += block
-            if time.monotonic() > deadline or len(content) > _LONGEST_ANSWER_BYTES:
+            length += len(block)
+            if time.monotonic() > deadline or length > _LONGEST_ANSWER_BYTES:
                 raise self._give_up_after(limit, "did not end its answer within")
-        return bytes(content)
+            yield block
 
     def _map_status(self, status: int, headers: httpx.Headers, content: bytes) -> ProductError:
         said = _read_message(content)
@@ -194,6 +216,15 @@ def read_retry_after(headers: Mapping[str, str], *, now: datetime | None = None)
     except ValueError:
         return 0.0
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds())
+
+
+def _split_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines, each as soon as it is whole."""
+    begun = b""
+    for block in blocks:
+        *lines, begun = (begun + block).split(b"\n")
+        yield from lines
+    yield begun
 
 
 def _read_message(content: bytes) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,7 +27,9 @@ from tasks.integrations.causal_models import (
     read_context_tokens,
 )
 from tasks.integrations.chat_tokens import encode_messages, encode_text, find_turn_end
+from tasks.integrations.writing_hooks import BestLogprobs, Clock, Watch
 from tasks.models import Generation, Message
+from tasks.ports import Watcher
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class TransformersGenerator:
         cache: The model cache, for the converted default model.
         dtype: "float32", "bfloat16" or "float16"; "auto" takes what this processor computes fastest.
     """
+
+    is_watched_freely = True
 
     def __init__(self, model: str = DEFAULT_MODEL, *, cache: Path, dtype: str = "auto") -> None:
         if dtype not in _DTYPES:
@@ -108,6 +112,22 @@ class TransformersGenerator:
         Raises:
             ConfigurationError: The model cannot be loaded, or a prompt and its answer exceed its context.
         """
+        nobody = [None] * len(prompts)
+        return self.generate_watched(prompts, max_tokens=max_tokens, watchers=nobody, within_seconds=within_seconds)
+
+    def generate_watched(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_tokens: int,
+        watchers: Sequence[Watcher | None],
+        within_seconds: Sequence[float | None] = (),
+    ) -> list[Generation]:
+        """`generate`, each row's text shown after each token; a row that was read enough of costs nothing further.
+
+        Raises:
+            ConfigurationError: The model cannot be loaded, or a prompt and its answer exceed its context.
+        """
         now = time.monotonic()
         deadlines = [math.inf if limit is None else now + limit for limit in within_seconds or [None] * len(prompts)]
         with self._encoding:
@@ -120,19 +140,26 @@ class TransformersGenerator:
             )
         generations: dict[int, Generation] = {}
         for batch in _plan_batches([len(ids) for ids in encoded]):
-            clock = _Clock([deadlines[index] for index in batch])
-            results = self._generate_batch([encoded[index] for index in batch], max_tokens, clock)
+            results = self._generate_batch(
+                [encoded[index] for index in batch],
+                max_tokens,
+                Clock([deadlines[index] for index in batch]),
+                [watchers[index] for index in batch],
+            )
             generations.update(zip(batch, results, strict=True))
         return [generations[index] for index in range(len(prompts))]
 
-    def _generate_batch(self, batch: Sequence[list[int]], max_tokens: int, clock: _Clock) -> list[Generation]:
+    def _generate_batch(
+        self, batch: Sequence[list[int]], max_tokens: int, clock: Clock, watchers: Sequence[Watcher | None]
+    ) -> list[Generation]:
         """Left-padded, so that every prompt ends where its answer begins."""
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
         width = max(map(len, batch))
         stops = self._stop_ids
-        best = _BestLogprobs()
+        best = BestLogprobs()
+        watch = Watch(watchers, width=width, stops=stops, read=self._read_tokens)
         config = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=max_tokens, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
         )
@@ -146,25 +173,33 @@ class TransformersGenerator:
                 attention_mask=torch.tensor(mask, device=model.device),
                 generation_config=config,
                 logits_processor=LogitsProcessorList([best]),
-                stopping_criteria=StoppingCriteriaList([clock]),
+                stopping_criteria=StoppingCriteriaList([clock, watch] if any(watchers) else [clock]),
             )
-        rows = output[:, width:].tolist()
+        written = output[:, width:].tolist()
         return [
-            self._read_row(len(row), new[: clock.cuts.get(i)], best.of_row(i))
-            for i, (row, new) in enumerate(zip(batch, rows, strict=True))
+            self._read_row(
+                len(prompt), new[: clock.cuts.get(row)], watch.cuts.get(row), partial(best.measure_mean, row)
+            )
+            for row, (prompt, new) in enumerate(zip(batch, written, strict=True))
         ]
 
-    def _read_row(self, prompt_tokens: int, new: list[int], logprobs: list[float]) -> Generation:
-        stop = next((place for place, token in enumerate(new) if token in self._stop_ids), None)
-        count = len(new) if stop is None else stop
-        scored = logprobs[: count + (stop is not None)]
+    def _read_row(
+        self, prompt_tokens: int, new: list[int], enough: int | None, measure: Callable[[int], float | None]
+    ) -> Generation:
+        """What was written, up to where it ended by itself or its watcher had read `enough`."""
+        stop = next((place for place, token in enumerate(new[:enough]) if token in self._stop_ids), None)
+        count = len(new[:enough]) if stop is None else stop
         return Generation(
-            text=self._tokenizer.decode(new[:count], skip_special_tokens=True).strip(),
+            text=self._read_tokens(new[:count]).strip(),
             prompt_tokens=prompt_tokens,
             completion_tokens=count,
-            finish="length" if stop is None else "stop",
-            mean_logprob=math.fsum(scored) / len(scored) if scored else None,
+            finish="length" if stop is None and count != enough else "stop",
+            mean_logprob=measure(count + (stop is not None)),
         )
+
+    def _read_tokens(self, tokens: Sequence[int]) -> str:
+        with self._encoding:
+            return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
 
     @cached_property
     def _stop_ids(self) -> list[int]:
@@ -175,45 +210,6 @@ class TransformersGenerator:
         stops.append(self._tokenizer.eos_token_id)
         stops.append(find_turn_end(self._tokenizer))
         return [token for token in dict.fromkeys(stops) if token is not None]
-
-
-class _BestLogprobs:
-    """Records the log-probability of the token that greedy search takes at each step; changes nothing."""
-
-    def __init__(self) -> None:
-        self._steps: list[Any] = []
-
-    def __call__(self, _input_ids: Any, scores: Any) -> Any:
-        import torch
-
-        self._steps.append(torch.log_softmax(scores.float(), dim=-1).amax(dim=-1))
-        return scores
-
-    def of_row(self, row: int) -> list[float]:
-        return [float(step[row]) for step in self._steps]
-
-
-class _Clock:
-    """Ends each row when its time is over, and remembers after how many tokens that was.
-
-    Args:
-        deadlines: By row, of the monotonic clock.
-    """
-
-    def __init__(self, deadlines: Sequence[float]) -> None:
-        self._deadlines = deadlines
-        self._written = 0
-        self.cuts: dict[int, int] = {}
-
-    def __call__(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
-        import torch
-
-        self._written += 1
-        now = time.monotonic()
-        over = [deadline <= now for deadline in self._deadlines]
-        for row in (row for row, ended in enumerate(over) if ended):
-            self.cuts.setdefault(row, self._written)
-        return torch.tensor(over, device=input_ids.device)
 
 
 def _plan_batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -14,6 +14,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -23,7 +24,7 @@ from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.integrations.model_cache import hash_file
 from tasks.integrations.openai import OpenAIGenerator, open_endpoint
 from tasks.models import Generation, Message, derive_id
-from tasks.ports import Generator
+from tasks.ports import Generator, Watcher
 from tasks.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -155,13 +156,19 @@ class _AdaptedEndpoint(OpenAIGenerator):
         """The base model's at the host that serves it, and the adapter's id."""
         return f"{self._base_identity}+{self._folder.name}"
 
-    def generate(
-        self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, within_seconds: Sequence[float | None] = ()
+    def generate_watched(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        *,
+        max_tokens: int,
+        watchers: Sequence[Watcher | None],
+        within_seconds: Sequence[float | None] = (),
     ) -> list[Generation]:
-        """See `OpenAIGenerator.generate`; what a load takes is not counted, it is for those who come after, too."""
+        """See `OpenAIGenerator`; what a load takes is not counted, it is for those who come after, too."""
+        ask = partial(super().generate_watched, max_tokens=max_tokens, watchers=watchers, within_seconds=within_seconds)
         try:
-            return super().generate(prompts, max_tokens=max_tokens, within_seconds=within_seconds)
+            return ask(prompts)
         except ConfigurationError:
             # A model that is not there is refused in the same words as a wrong request.
             self._adapters.load(self._name, self._folder)
-            return super().generate(prompts, max_tokens=max_tokens, within_seconds=within_seconds)
+            return ask(prompts)

@@ -18,7 +18,7 @@ from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.models import Answer, Calibration, CalibrationKey, Hit, Pipeline, Question
-from tasks.ports import Generator, QuestionExpander, Reranker, Searcher
+from tasks.ports import Generator, Listener, QuestionExpander, Reranker, Searcher
 from tasks.retrieval.expand import AbbreviationExpander, list_entries
 from tasks.retrieval.search import HybridSearcher
 from tasks.wiring.models import Models
@@ -126,6 +126,7 @@ class Answering(Models):
         searcher: Searcher | None = None,
         generate: bool = True,
         max_error: float | None = None,
+        listeners: Sequence[Listener | None] = (),
     ) -> list[Answer]:
         """One answer a question, in their order; those without an answer are counted as gaps.
 
@@ -133,6 +134,7 @@ class Answering(Models):
             searcher: Instead of the search over the serving collection.
             generate: False: quoted from the documents.
             max_error: Instead of the setting; 1 holds no answer back.
+            listeners: One a question, told its answer while it is being written.
         """
         settings, pipeline = self.settings, self.serving_pipeline()
         # Asked once: all of these are answered by the model that serves now, and name it.
@@ -152,6 +154,7 @@ class Answering(Models):
                 hold_suspicious=settings.hold_suspicious,
                 outdated=settings.answer_outdated,
             ),
+            listeners=listeners,
         )
         versions = {"expertloop": version("expertloop"), "collection": pipeline.collection.name if pipeline else "none"}
         answers = [

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import BIN, CommandLine, Finished, kill_group, wait_until
+from tests.e2e.command import BIN, CommandLine, kill_group, wait_until
 
 pytestmark = pytest.mark.server
 
+QUESTION = "How many days of annual leave do I get?"
 LEAVE = "# Leave policy\n\nEveryone in the company gets 30 days of annual leave a year.\n"
 
 
@@ -58,8 +59,8 @@ def is_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
         return False
 
 
-def ask(folder: Path, endpoint: str, api_url: str, *, model: Path) -> Finished:
-    """A document ingested, and a question about it asked of the model at the endpoint."""
+def prepare(folder: Path, endpoint: str, api_url: str, *, model: Path) -> CommandLine:
+    """A document ingested, to be answered from by the model at the endpoint."""
     (folder / "documents").mkdir()
     (folder / "documents" / "leave.md").write_text(LEAVE)
     shell = CommandLine(folder).set(
@@ -71,24 +72,28 @@ def ask(folder: Path, endpoint: str, api_url: str, *, model: Path) -> Finished:
         EXPERTLOOP_MAX_ERROR="1",
     )
     assert shell.run("ingest", "documents", "--json").code == 0
-    return shell.run("ask", "How many days of annual leave do I get?", "--json")
+    return shell
 
 
 def test_a_question_is_answered_through_the_endpoint_and_cited_from_the_document(
     tmp_path: Path, endpoint: str, api_url: str
 ) -> None:
-    done = ask(tmp_path, endpoint, api_url, model=find_model())
+    shell = prepare(tmp_path, endpoint, api_url, model=find_model())
+    done = shell.run("ask", QUESTION, "--json")
     assert done.code == 0, done.errors
     answer = done.record
     assert answer["completion_tokens"] > 0
     assert answer["versions"]["generator"].startswith(str(find_model()))
     assert [citation["quote"] for citation in answer["citations"]] == [LEAVE.splitlines()[2]]
+    # For a person it is asked for as a stream.
+    streamed = shell.run("ask", QUESTION)
+    assert streamed.out.startswith(answer["text"] + "\n"), streamed.errors
 
 
 def test_a_model_that_the_server_does_not_have_is_an_error_that_names_the_settings(
     tmp_path: Path, endpoint: str, api_url: str
 ) -> None:
-    done = ask(tmp_path, endpoint, api_url, model=tmp_path / "nowhere")
+    done = prepare(tmp_path, endpoint, api_url, model=tmp_path / "nowhere").run("ask", QUESTION, "--json")
     assert done.code in (1, 4)
     assert done.out == ""
     assert len(done.said) == 2, done.errors

@@ -11,8 +11,16 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from expertloop import AsyncClient, Client
-from tasks.errors import AccessDenied, BackendUnavailable, ConfigurationError, ProductError, RateLimited, TerminalError
+from expertloop import AsyncClient, Client, Retraction, Sentence
+from tasks.errors import (
+    AccessDenied,
+    BackendUnavailable,
+    ConfigurationError,
+    DeadlineExceeded,
+    ProductError,
+    RateLimited,
+    TerminalError,
+)
 from tasks.models import Answer, SearchFilter
 
 URL, KEY = "http://127.0.0.1:8000", "elk_0_secret"
@@ -51,6 +59,51 @@ def test_a_question_is_sent_with_the_key_and_becomes_an_answer() -> None:
     assert (str(server.request.url), server.request.headers["Authorization"]) == (f"{URL}/v1/answers", f"Bearer {KEY}")
     assert server.sent["question"] == "how long?"
     assert server.sent["filter"]["types"] == ["pdf"]  # type: ignore[index]
+
+
+STREAM = """\
+event: sources
+data: {"sources": []}
+
+event: delta
+data: {"text": "six", "citations": [], "invented_later": 1}
+
+event: retracted
+data: {}
+
+event: delta
+data: {"text": "six weeks", "citations": []}
+
+event: invented_later
+data: {}
+
+"""
+WHOLE = f"event: answer\ndata: {json.dumps(ANSWER)}\n\n"
+
+
+def test_a_stream_is_read_as_sentences_and_the_answer() -> None:
+    server = Server(body=STREAM + WHOLE)
+    parts = list(server.client().stream("how long?", key="k-1"))
+    assert [type(part) for part in parts] == [Sentence, Retraction, Sentence, Answer]
+    assert server.request is not None
+    assert server.request.headers["Accept"] == "text/event-stream"
+    assert server.request.headers["Idempotency-Key"] == "k-1"
+
+    async def read() -> list[object]:
+        async with AsyncClient(URL, KEY, transport=httpx.MockTransport(server)) as client:
+            return [part async for part in client.stream("how long?")]
+
+    assert asyncio.run(read()) == parts
+
+
+def test_a_stream_that_ends_in_an_error_or_breaks_off_is_one() -> None:
+    late = {"status": 504, "error": PROBLEM["error"] | {"code": "deadline-exceeded"}}
+    with pytest.raises(DeadlineExceeded, match="what happened"):
+        list(Server(body=STREAM + f"event: error\ndata: {json.dumps(late)}\n\n").client().stream("x"))
+    with pytest.raises(BackendUnavailable, match="broke off"):
+        list(Server(body=STREAM).client().stream("x"))
+    with pytest.raises(AccessDenied, match="what happened"):
+        list(Server(401, PROBLEM).client().stream("x"))
 
 
 def test_what_a_newer_server_adds_is_no_fault() -> None:

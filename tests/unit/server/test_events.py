@@ -26,7 +26,7 @@ def answer(text: str, *numbers: int) -> Answer:
 )
 def test_the_pieces_are_the_text_and_each_mark_has_its_citation(text: str) -> None:
     given_answer = answer(text, 1, 2)
-    pieces = list(split_pieces(given_answer))
+    pieces = list(split_pieces(given_answer.text, given_answer.citations))
     assert "".join(piece.text for piece in pieces) == text
     for piece in pieces:
         assert text[piece.start : piece.start + len(piece.text)] == piece.text
@@ -34,7 +34,7 @@ def test_the_pieces_are_the_text_and_each_mark_has_its_citation(text: str) -> No
 
 
 def test_a_sentence_is_streamed_together_with_its_marks() -> None:
-    pieces = list(split_pieces(answer("It weighs 5 kg. [1] [2]\nIt is red. [1]", 1, 2)))
+    pieces = list(split_pieces("It weighs 5 kg. [1] [2]\nIt is red. [1]", [citation(1), citation(2)]))
     assert [(piece.text, [c.number for c in piece.citations]) for piece in pieces] == [
         ("It weighs 5 kg. [1] [2]\n", [1, 2]),
         ("It is red. [1]", [1]),
@@ -42,7 +42,7 @@ def test_a_sentence_is_streamed_together_with_its_marks() -> None:
 
 
 def test_marks_without_a_citation_are_text() -> None:
-    (mark,) = find_marks("see [1] and [7]", answer("", 1))
+    (mark,) = find_marks("see [1] and [7]", [citation(1)])
     assert (mark.start, mark.end, mark.citation.number) == (4, 7, 1)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from expertloop.server.metrics import Metrics
-from expertloop.server.work import PAUSE_SECONDS, AnswerJob, AnswerWork, Found, SearchJob, SearchWork, ask_as
+from expertloop.server.work import PAUSE_SECONDS, AnswerJob, AnswerWork, SearchJob, SearchOutcome, SearchWork, ask_as
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.errors import BackendUnavailable, ConfigurationError, ProductError, RateLimited
 from tasks.integrations.opentelemetry import OpenTelemetry
-from tasks.models import Answer, Hit, Question, hash_text
-from tasks.ports import Searcher
+from tasks.models import Answer, Citation, Hit, Question, hash_text
+from tasks.ports import Listener, Searcher
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher
 
@@ -38,7 +38,14 @@ class Answerer:
         self.calls: list[tuple[list[str], bool]] = []
         self.left: list[float | None] = []
 
-    def __call__(self, questions: Sequence[Question], *, searcher: Searcher, generate: bool) -> list[Answer]:
+    def __call__(
+        self,
+        questions: Sequence[Question],
+        *,
+        searcher: Searcher,
+        generate: bool,
+        listeners: Sequence[Listener | None] = (),
+    ) -> list[Answer]:
         self.calls.append(([question.text for question in questions], generate))
         self.left += [question.within_seconds for question in questions]
         searcher.search(questions, limit=10)
@@ -46,6 +53,9 @@ class Answerer:
             raise self.failures.pop(0)
         if any(question.text == "forbidden" for question in questions):
             raise ConfigurationError("the endpoint refuses this")
+        for listener in filter(None, listeners):
+            listener.hear("FIRST", ())
+            listener.hear("FIRST AND LAST", ())
         mode = "generated" if generate else "extractive"
         return [Answer(question=q.text, text=q.text.upper(), mode=mode, id=q.id) for q in questions]
 
@@ -151,6 +161,49 @@ def test_what_was_found_is_reported_before_the_answer() -> None:
     assert [[hit.passage.chunk.text for hit in hits] for hits in heard] == [["The pump weighs 5 kg.", "It is red."]]
 
 
+class Ear:
+    """Remembers what it heard, and how many notes there were then."""
+
+    has_left = False
+
+    def __init__(self, log: Log) -> None:
+        self.heard: list[tuple[str, int]] = []
+        self._log = log
+
+    def hear(self, text: str, citations: tuple[Citation, ...]) -> None:
+        self.heard.append((text, len(self._log.entries)))
+
+
+def test_nothing_of_an_answer_is_heard_before_the_audit_says_who_hears_it() -> None:
+    bench = Bench(Answerer())
+    ear = Ear(bench.log)
+    bench.work([AnswerJob(ask_as(ANNA, "r", "pump?"), ANNA, "r", listener=ear)])
+    assert ear.heard == [("FIRST", 1), ("FIRST AND LAST", 1)]
+    first, last = bench.log.entries
+    assert (first.action, first.mode, first.document_ids) == ("answer", None, (PASSAGES[0].document_id,))
+    assert last == first.model_copy(update={"mode": "generated"}), "the same moment: the last one replaces it"
+
+
+def test_what_the_audit_cannot_note_is_not_heard() -> None:
+    class Full(Log):
+        def record(self, entries: Sequence[AuditEntry], answers: Sequence[ServedAnswer] = ()) -> None:
+            raise BackendUnavailable("the disk is full")
+
+    bench = Bench(Answerer(), fallback=False)
+    bench.work = AnswerWork(
+        bench.answerer,
+        searcher=FakeSearcher({}),
+        log=Full(),
+        metrics=bench.metrics,
+        telemetry=OpenTelemetry(),
+        fallback=False,
+    )
+    ear = Ear(bench.log)
+    with pytest.raises(BackendUnavailable, match="full"):
+        bench.work([AnswerJob(ask_as(ANNA, "r", "pump?"), ANNA, "r", listener=ear)])
+    assert ear.heard == []
+
+
 def test_the_same_request_sent_again_has_the_same_answer_id_and_another_asker_has_another() -> None:
     ben = ANNA.model_copy(update={"principal": "ben"})
     assert ask_as(ANNA, "r", "x").id == ask_as(ANNA, "r", "x").id
@@ -163,6 +216,6 @@ def test_searches_of_different_lengths_get_their_own_hits_in_their_order() -> No
         SearchJob(ask_as(ANNA, str(k), text), ANNA, str(k), k) for k, text in ((1, "pump?"), (2, "x"), (2, "pump?"))
     ]
     found = SearchWork(searcher, expand=list, log=log)(jobs)
-    assert [len(one.hits) for one in found if isinstance(one, Found)] == [1, 0, 2]
+    assert [len(one.hits) for one in found if isinstance(one, SearchOutcome)] == [1, 0, 2]
     assert len(searcher.asked) == 2
     assert [entry.action for entry in log.entries] == ["search"] * 3

@@ -1,0 +1,53 @@
+"""What `ask` puts on a terminal while an answer is written, and into a file."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from expertloop.ask import AnswerPrinter
+from tasks.models import Answer, Silence
+
+FIRST, WHOLE = "It is so. [1]", "It is so. [1]\nIt stays so. [2]"
+ANSWER = Answer(question="?", text=WHOLE, mode="generated")
+
+
+class Screen:
+    """A terminal, or a file."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        self._file = io.StringIO()
+        self.console = Console(file=self._file, force_terminal=terminal, color_system=None, soft_wrap=True)
+
+    @property
+    def text(self) -> str:
+        return self._file.getvalue()
+
+
+def test_a_terminal_shows_sentences_as_they_come_and_each_once() -> None:
+    screen = Screen(terminal=True)
+    printer = AnswerPrinter(screen.console)
+    printer.hear(FIRST, ())
+    assert screen.text == FIRST
+    printer.finish(ANSWER)
+    assert screen.text == f"{WHOLE}\n"
+
+
+def test_a_file_gets_the_whole_alone() -> None:
+    screen = Screen(terminal=False)
+    printer = AnswerPrinter(screen.console)
+    printer.hear("It was otherwise. [1]", ())
+    assert screen.text == ""
+    printer.finish(ANSWER)
+    assert screen.text == f"{WHOLE}\n"
+
+
+def test_what_does_not_hold_any_more_is_taken_back_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(terminal=True)
+    printer = AnswerPrinter(screen.console)
+    printer.hear(FIRST, ())
+    printer.finish(ANSWER.model_copy(update={"abstained": True, "reason": Silence.NOT_READABLE}))
+    assert screen.text == f"{FIRST}\nI don't know: nothing readable\n"
+    assert "taken back" in capsys.readouterr().err
