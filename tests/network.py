@@ -157,7 +157,7 @@ class Proxy:
             link.reset()
 
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: _Link) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):  # either end is gone
             while piece := await source.read(_CHUNK_BYTES):
                 await self._flows.wait()
                 if self._pause_seconds:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.command import REPOSITORY, CommandLine, Finished, kill_group, wait_until
+from tests.e2e.endpoint import embedding_endpoint, held
+from tests.network import Proxy
 from tests.weaviate_server import WeaviateServer
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -22,6 +24,7 @@ DOCUMENTS = (
     "hr/parental-leave-case-guide.md",
 )
 QUESTION = "What suction lift does a primed D120 manage?"
+TRIES = 4
 VERIFIED = {"collection", "expected", "missing", "extra", "self_recall", "repaired"}
 
 
@@ -114,6 +117,39 @@ def test_a_server_that_is_down_is_exit_code_4_in_two_lines(company: CommandLine)
         assert finished.code == 4
         assert len(finished.said) == 2
         assert "127.0.0.1:9" in finished.said[0]
+
+
+def test_an_ingest_whose_network_breaks_tries_a_few_times_ends_with_4_and_the_next_one_finishes(
+    shell: CommandLine, api_url: str, weaviate_server: WeaviateServer
+) -> None:
+    folder = shell.folder / "documents"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"pump{number}.txt").write_text(f"heavy pump {number} weighs {number + 10} kg.")
+    with (
+        Proxy(weaviate_server.http_port).running() as http,
+        Proxy(weaviate_server.grpc_port).running() as grpc,
+        embedding_endpoint() as endpoint,
+    ):
+        shell = endpoint.use(shell).set(
+            PREFECT_API_URL=api_url,
+            EXPERTLOOP_BATCH_DOCUMENTS="2",
+            EXPERTLOOP_INDEX_URL=f"weaviate+http://127.0.0.1:{http.port}?grpc={grpc.port}",
+        )
+        with held(shell, endpoint, folder, "heavy") as gate:
+            known = http.connections + grpc.connections
+            http.reset()
+            grpc.reset()
+        assert gate.done.code == 4, gate.done.errors
+        assert len(gate.done.said) == 2
+        tried = http.connections + grpc.connections - known
+        # Of each of the two batches in flight one step is tried again, with a connection or a few at each try.
+        assert TRIES <= tried <= 2 * 3 * TRIES
+        http.heal()
+        grpc.heal()
+        finished = done(shell.run("ingest", folder, "--json"))
+        assert (finished["new"], finished["live_after"]) == (6, 6)
+        assert done(shell.run("index", "verify", "--all", "--json"))["self_recall"] == 1.0
 
 
 def test_cases_wait_for_an_index_that_is_down_say_why_and_are_handled_when_it_is_back(company: CommandLine) -> None:
