@@ -1,6 +1,7 @@
 """Many askers at once for minutes against `expertloop serve`: statuses, answers/s, latencies, memory.
 
-    python bench/load.py [--seconds 600] [--askers 100] [--generator none] [--documents FOLDER --questions FILE.jsonl]
+    python bench/load.py [--seconds 600] [--askers 100] [--processes 1] [--generator none]
+                         [--documents FOLDER --questions FILE.jsonl]
 
 The documents (default: the sample company's) are ingested by the command line; every asker sends questions of the file,
 one after the other without a pause, all with one key that reads everything. `wrk` (Debian's package) sends: it takes
@@ -54,7 +55,7 @@ end
 
 
 class MemoryWatch(threading.Thread):
-    """Resident memory of a process, looked at until it is told to stop."""
+    """Resident memory of a process and those that it started, looked at until it is told to stop."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -65,7 +66,8 @@ class MemoryWatch(threading.Thread):
     def run(self) -> None:
         """Look."""
         while not self.ended.wait(SAMPLE_SECONDS):
-            self.megabytes.append(self._process.memory_info().rss / 1e6)
+            family = [self._process, *self._process.children(recursive=True)]
+            self.megabytes.append(sum(one.memory_info().rss for one in family) / 1e6)
 
 
 def main() -> int:
@@ -73,6 +75,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--askers", type=int, default=100)
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--generator", default="none")
     parser.add_argument("--documents", type=Path, default=REPOSITORY / "data" / "documents")
     parser.add_argument("--questions", type=Path, default=REPOSITORY / "data" / "questions.jsonl")
@@ -92,17 +95,17 @@ def main() -> int:
         done = shell.run("ingest", options.documents.absolute(), "--json")
         assert done.code == 0, done.errors
         questions = [json.loads(line)["question"] for line in options.questions.read_text().splitlines()]
-        return measure(shell, questions, askers=options.askers, seconds=options.seconds)
+        return measure(shell, questions, askers=options.askers, seconds=options.seconds, processes=options.processes)
 
 
-def measure(shell: CommandLine, questions: Sequence[str], *, askers: int, seconds: int) -> int:
+def measure(shell: CommandLine, questions: Sequence[str], *, askers: int, seconds: int, processes: int) -> int:
     """Warm up, then load; prints what came of it."""
     key = add_key(shell, "load", "hr", "service")
     bodies, script = shell.folder / "bodies.jsonl", shell.folder / "ask.lua"
     bodies.write_text("".join(json.dumps({"question": question}) + "\n" for question in questions))
     script.write_text(SCRIPT)
     environment = {"BODIES": str(bodies), "KEY": key}
-    with serving(shell) as server:
+    with serving(shell, "--processes", str(processes)) as server:
         send(server.address, script, environment, askers=askers, seconds=max(5, seconds // 10))
         watch = MemoryWatch(server.process.pid)
         watch.start()
@@ -110,7 +113,7 @@ def measure(shell: CommandLine, questions: Sequence[str], *, askers: int, second
         watch.ended.set()
         watch.join()
     good = result["requests"] - result["not_200"]
-    print(f"{askers} askers, {result['seconds']:.0f} s, {len(questions)} questions")
+    print(f"{processes} serving processes, {askers} askers, {result['seconds']:.0f} s, {len(questions)} questions")
     print(f"responses {result['requests']:.0f}, not 200 {result['not_200']:.0f}, broken {result['broken']:.0f}")
     print(f"answers/s {good / result['seconds']:.1f}")
     print("seconds p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f}, longest {longest:.2f}".format(**result))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import signal
 import socket
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ def serve(
     *,
     host: Annotated[str, typer.Option("--host", help="where to listen; only this machine unless told")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: a free one, which is named")] = 8000,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="each has models of its own in memory and takes one core to quote")
+    ] = 1,
 ) -> None:
     """Answer questions over HTTP, for whoever has a key.
 
@@ -36,23 +39,26 @@ def serve(
     listener = _listen(host, port)
     app = build_app(collect(application(settings)))
     prepare_access_log()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=settings.stop_timeout_seconds,
-            backlog=BACKLOG,
-        )
-    )
-    # uvicorn sends itself the signal again when it has ended well: that is no failure, so the exit code stays 0.
-    # A signal that comes before it has begun ends it all the same.
-    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
+    how: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": settings.stop_timeout_seconds,
+        "backlog": BACKLOG,
+    }
     shown = f"[{host}]" if ":" in host else host
     print_note(f"listening on http://{shown}:{listener.getsockname()[1]} (API: /docs)")
     if not _is_loopback(listener):
         print_note("others can reach it and nothing is encrypted: put a proxy with TLS in front")
+    if processes > 1:
+        from expertloop.processes import APP, serve_in_processes
+
+        serve_in_processes(uvicorn.Config(APP, factory=True, workers=processes, **how), listener)
+        return
+    server = uvicorn.Server(uvicorn.Config(app, **how))
+    # uvicorn sends itself the signal again when it has ended well: that is no failure, so the exit code stays 0.
+    # A signal that comes before it has begun ends it all the same.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
 
 

@@ -13,6 +13,9 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+"""Prometheus' own name; its library reads it once, when it is imported."""
+
 
 def default_cache() -> Path:
     """Where models live: outside every EXPERTLOOP_HOME, shared by all of them."""
@@ -243,3 +246,14 @@ def join_processes(rank: int, processes: int, *, shared: bool) -> None:
 def use_prefect_server(url: str) -> None:
     """Let flows of this process talk to a server, before Prefect is imported."""
     os.environ["PREFECT_API_URL"] = url
+
+
+def count_together(folder: Path, mark: Mapping[str, str]) -> None:
+    """Let the processes that this one starts add up what they count, and carry its mark."""
+    os.environ.update({_COUNTS: str(folder), **mark})
+
+
+def find_counts() -> Path | None:
+    """The folder in which several serving processes count together; None where one serves alone."""
+    folder = os.environ.get(_COUNTS)
+    return Path(folder) if folder else None

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from expertloop.server.backlog import BacklogCollector
 from tasks.models import Answer
+from tasks.settings import find_counts
 from tasks.telemetry_models import Backlog, Measurement, Point
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -30,13 +32,16 @@ class Metrics:
 
     def __init__(self, backlog: Callable[[], Backlog] | None = None) -> None:
         registry = self._registry = CollectorRegistry()
+        self._shown = registry
         self._requests = Counter(
             "expertloop_requests", "requests answered", ("method", "route", "status"), registry=registry
         )
         self._latency = Histogram(
             "expertloop_request_seconds", "time to the last byte", ("route",), buckets=_SECONDS, registry=registry
         )
-        self.in_flight = Gauge("expertloop_requests_in_flight", "requests being answered", registry=registry)
+        self.in_flight = Gauge(
+            "expertloop_requests_in_flight", "requests being answered", registry=registry, multiprocess_mode="livesum"
+        )
         self._answers = Counter("expertloop_answers", "answers given", ("mode", "reason"), registry=registry)
         self._parts = Histogram(
             "expertloop_answer_seconds", "where an answer's time went", ("part",), buckets=_SECONDS, registry=registry
@@ -45,12 +50,19 @@ class Metrics:
         self._batches = Histogram(
             "expertloop_batch_questions", "questions answered together", buckets=_QUESTIONS, registry=registry
         )
-        self.waiting = Gauge("expertloop_questions_waiting", "questions not begun", registry=registry)
+        self.waiting = Gauge(
+            "expertloop_questions_waiting", "questions not begun", registry=registry, multiprocess_mode="livesum"
+        )
         self.generator_failures = Counter(
             "expertloop_generator_failures", "times the generator did not answer", registry=registry
         )
+        if find_counts():
+            self._shown = CollectorRegistry()
+            MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
         if backlog:
-            registry.register(BacklogCollector(backlog))
+            collector = BacklogCollector(backlog)
+            for one in {registry, self._shown}:
+                one.register(collector)
 
     def count_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """One request is done."""
@@ -68,12 +80,17 @@ class Metrics:
                 self._parts.labels(part).observe(getattr(answer.timings, f"{part}_seconds"))
 
     def render(self) -> bytes:
-        """In Prometheus' text format."""
-        return generate_latest(self._registry)
+        """In Prometheus' text format; where several processes serve, their sums."""
+        return generate_latest(self._shown)
 
     def measure(self) -> list[Measurement]:
         """The same numbers for who does not read text; of a histogram its count and its sum."""
         return [measurement for family in self._registry.collect() for measurement in _measure(family)]
+
+
+def _gauge(name: str, description: str, registry: CollectorRegistry) -> Gauge:
+    """Where several processes serve, the sum over those that live."""
+    return Gauge(name, description, registry=registry, multiprocess_mode="livesum")
 
 
 def _measure(family: Metric) -> Iterator[Measurement]:
