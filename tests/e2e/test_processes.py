@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from contextlib import suppress
 
 import httpx
@@ -58,7 +59,7 @@ def count_at_work(server: Running) -> float:
     return float(re.findall(r"^expertloop_requests_in_flight (\S+)$", text, re.MULTILINE)[0])
 
 
-def test_two_processes_answer_at_one_port_count_together_and_outlive_a_kill(shell: CommandLine) -> None:
+def test_two_processes_answer_at_one_port_count_together_and_outlive_a_kill_and_a_change(shell: CommandLine) -> None:
     key = add_key(shell, "anna")
     with serving(shell, "--processes", "2") as server:
         assert [ask(server, key) for _ in range(ASKED)] == [200] * ASKED
@@ -70,6 +71,16 @@ def test_two_processes_answer_at_one_port_count_together_and_outlive_a_kill(shel
         wait_until(lambda: {ask(server, key) for _ in range(8)} == {200}, what="answers of both")
         assert count_answers(server) > ASKED, "what the killed one did stays counted"
         assert count_at_work(server) == 1, "nothing but this very request"
+        old = list_workers(server).keys()
+        server.process.send_signal(signal.SIGHUP)
+        answered: list[int] = []
+
+        def all_changed() -> bool:
+            answered.append(ask(server, key))
+            return not old & list_workers(server).keys()
+
+        wait_until(all_changed, what="new processes")
+        assert set(answered) == {200}, "somebody answers all the time"
         workers = list_workers(server)
         assert server.stop() == 0
         assert [pid for pid, one in workers.items() if one.is_running()] == []
