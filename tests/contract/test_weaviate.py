@@ -157,6 +157,9 @@ def test_vectors_that_the_graph_lost_are_not_mended_by_weaviate_and_are_by_us(
             place = client.collections.use(NAME).with_tenant("acme")
             place.data.insert_many([to_object(rows[chunk_id]) for chunk_id in lost])
         assert find_lost() == lost, "Weaviate mends them itself: ours need not look for them before a write"
+        document_id = rows[lost[0]].document_id
+        index.set_readers(NAME, "acme", {document_id: rows[lost[0]].readers})
+        assert document_id not in {rows[chunk_id].document_id for chunk_id in find_lost()}
         index.upsert_rows(NAME, list(rows.values()))
         assert find_lost() == []
         assert list_ids(index) == sorted(rows)

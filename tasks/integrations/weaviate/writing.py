@@ -29,6 +29,9 @@ REQUESTS_AT_ONCE = 4
 ROWS_AT_ONCE = 1000
 """Read or deleted by one request."""
 
+MOST_FOUND = 10_000
+"""What a server gives out for one query, unless it was told otherwise (QUERY_MAXIMUM_RESULTS)."""
+
 TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.2
 _SHOWN_FAILURES = 3
@@ -132,8 +135,24 @@ def replace_readers(place: Any, readers: Sequence[str], document_ids: Sequence[s
     """
     documents = Filter.by_property("document_id").contains_any([exact_value(key) for key in document_ids])
     condition = documents & Filter.by_property("readers_key").not_equal(readers_key(readers))
+    make = partial(_with_readers, readers=readers)
     while found := place.query.fetch_objects(filters=condition, limit=ROWS_AT_ONCE, include_vector=True).objects:
-        insert_objects(place, found, make=partial(_with_readers, readers=readers), shown=shown)
+        insert_objects(place, found, make=make, shown=shown)
+    # Those that a server took along when it was killed have their readers, and no place in the graph.
+    for some in list_batches(_find_halves(place, documents), ROWS_AT_ONCE):
+        found = place.query.fetch_objects_by_ids(some, limit=len(some), include_vector=True).objects
+        insert_objects(place, found, make=make, shown=shown)
+
+
+def _find_halves(place: Any, condition: Any) -> list[str]:
+    """Ids of the objects that meet a condition and are stored without their vector, among the first MOST_FOUND."""
+    found = place.query.fetch_objects(filters=condition, limit=MOST_FOUND, return_properties=["chunk_id"])
+    if not found.objects:
+        return []
+    first = place.query.fetch_object_by_id(found.objects[0].uuid, include_vector=True)
+    vector = first.vector["default"]
+    whole = place.query.near_vector(vector, filters=condition, limit=MOST_FOUND, return_properties=["chunk_id"])
+    return sorted(_ids(found) - _ids(whole))
 
 
 def _with_readers(found: Any, *, readers: Sequence[str]) -> DataObject[dict[str, Any], None]:
