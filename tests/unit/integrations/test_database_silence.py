@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from tasks.errors import BackendUnavailable
-from tasks.integrations.database.engine import Database
+from tasks.integrations.database.engine import HEAD_REVISION, Database
 from tasks.integrations.database.locks import lock_name
 from tests.databases import on_postgresql_alone
 from tests.network import Proxy
@@ -189,7 +189,7 @@ def test_a_migration_is_waited_for_however_long_it_takes(open_at: Open) -> None:
             lock_name(connection, "migrations")
             locked.set()
             connection.execute(sa.text(f"SELECT pg_sleep({5 * SILENCE_SECONDS})"))
-            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0013'"))
+            connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{HEAD_REVISION}'"))
 
     with ThreadPoolExecutor(1) as pool:
         holding = pool.submit(hold)
