@@ -12,7 +12,6 @@ import typer
 from expertloop.output import print_note
 from tasks.errors import ConfigurationError
 from tasks.settings import Settings
-from tasks.wiring import application
 
 BACKLOG = 2048
 
@@ -31,14 +30,12 @@ def serve(
     """
     import uvicorn
 
-    from expertloop.server.app import build_app
-    from expertloop.server.requests import prepare_access_log
-    from expertloop.server.services import collect
+    from expertloop.processes import APP, build_served_app, serve_in_processes
 
     settings = Settings()
     listener = _listen(host, port)
-    app = build_app(collect(application(settings)))
-    prepare_access_log()
+    # Built here also for other processes: a wrong setting is told once, in two lines.
+    app = build_served_app()
     how: dict[str, Any] = {
         "log_config": None,
         "access_log": False,
@@ -51,8 +48,6 @@ def serve(
     if not _is_loopback(listener):
         print_note("others can reach it and nothing is encrypted: put a proxy with TLS in front")
     if processes > 1:
-        from expertloop.processes import APP, serve_in_processes
-
         serve_in_processes(uvicorn.Config(APP, factory=True, workers=processes, **how), listener)
         return
     server = uvicorn.Server(uvicorn.Config(app, **how))

@@ -39,9 +39,7 @@ class Metrics:
         self._latency = Histogram(
             "expertloop_request_seconds", "time to the last byte", ("route",), buckets=_SECONDS, registry=registry
         )
-        self.in_flight = Gauge(
-            "expertloop_requests_in_flight", "requests being answered", registry=registry, multiprocess_mode="livesum"
-        )
+        self.in_flight = _gauge("expertloop_requests_in_flight", "requests being answered", registry)
         self._answers = Counter("expertloop_answers", "answers given", ("mode", "reason"), registry=registry)
         self._parts = Histogram(
             "expertloop_answer_seconds", "where an answer's time went", ("part",), buckets=_SECONDS, registry=registry
@@ -50,9 +48,7 @@ class Metrics:
         self._batches = Histogram(
             "expertloop_batch_questions", "questions answered together", buckets=_QUESTIONS, registry=registry
         )
-        self.waiting = Gauge(
-            "expertloop_questions_waiting", "questions not begun", registry=registry, multiprocess_mode="livesum"
-        )
+        self.waiting = _gauge("expertloop_questions_waiting", "questions not begun", registry)
         self.generator_failures = Counter(
             "expertloop_generator_failures", "times the generator did not answer", registry=registry
         )
