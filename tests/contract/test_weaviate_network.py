@@ -151,6 +151,7 @@ def test_an_answer_that_is_cut_is_no_answer(network: Network) -> None:
                 call()
             proxy.heal()
             call()
+        assert len(find_ids(index, QUERY._replace(limit=300))) == 300
 
 
 def test_connections_that_the_network_forgot_cost_one_call_and_are_replaced(network: Network) -> None:
