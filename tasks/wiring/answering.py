@@ -126,6 +126,7 @@ class Answering(Models):
         searcher: Searcher | None = None,
         generate: bool = True,
         max_error: float | None = None,
+        adapter: str | None = None,
         listeners: Sequence[Listener | None] = (),
     ) -> list[Answer]:
         """One answer a question, in their order; those without an answer are counted as gaps.
@@ -134,11 +135,12 @@ class Answering(Models):
             searcher: Instead of the search over the serving collection.
             generate: False: quoted from the documents.
             max_error: Instead of the setting; 1 holds no answer back.
+            adapter: Answers instead of what serves, in this process; its id or the beginning of it.
             listeners: One a question, told its answer while it is being written.
         """
         settings, pipeline = self.settings, self.serving_pipeline()
         # Asked once: all of these are answered by the model that serves now, and name it.
-        generator = self.generator
+        generator = self.generator_for(adapter) if adapter else self.generator
         answers = answer_questions(
             questions,
             searcher=TrustedFirst(searcher or self.searcher, list_believed=self.passages.list_believed_sources),
