@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     expand_abbreviations: bool = Field(default=True, description="search what abbreviations stand for, too")
 
     generator: str = Field(default="smollm2", description="'smollm2', a path or hub id, 'openai', or 'none'")
+    generator_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="of a model in this process; auto: what this machine computes fastest"
+    )
     generator_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, with /v1")
     generator_model: str | None = None
     generator_key: SecretStr | None = None
