@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     generator_adapters: Path | None = Field(
         default=None, description="folder that a vLLM server at generator_url sees, too: champions are loaded there"
     )
+    entailment: str | None = Field(
+        default=None, description="tells what documents imply: path or hub id, or a Text Embeddings Inference server"
+    )
+    entailment_key: SecretStr | None = None
     answer_passages: int = Field(default=3, ge=1, le=20, description="chunks shown to the generator")
     answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
 

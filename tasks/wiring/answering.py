@@ -18,7 +18,7 @@ from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.models import Answer, Calibration, CalibrationKey, Hit, Pipeline, Question
-from tasks.ports import Generator, Listener, QuestionExpander, Reranker, Searcher
+from tasks.ports import EntailmentJudge, Generator, Listener, QuestionExpander, Reranker, Searcher
 from tasks.retrieval.expand import AbbreviationExpander, list_entries
 from tasks.retrieval.search import HybridSearcher
 from tasks.wiring.models import Models
@@ -81,6 +81,20 @@ class Answering(Models):
         from tasks.integrations.cross_encoder import CrossEncoderReranker
 
         return CrossEncoderReranker(self.settings.reranker)
+
+    @cached_property
+    def judge(self) -> EntailmentJudge | None:
+        """The configured entailment model; none by default."""
+        settings, name = self.settings, self.settings.entailment
+        if name is None:
+            return None
+        from tasks.integrations.entailment import CrossEncoderEntailment, EndpointEntailment
+        from tasks.integrations.openai_endpoint import OpenAIEndpoint
+
+        if not name.startswith(("http://", "https://")):
+            return CrossEncoderEntailment(name)
+        timeout = settings.generator_timeout_seconds
+        return EndpointEntailment(OpenAIEndpoint(name, key=settings.entailment_key, timeout_seconds=timeout))
 
     @cached_property
     def answers(self) -> DatabaseAnswers:
@@ -148,6 +162,7 @@ class Answering(Models):
             expander=self.expander,
             generator=generator if generate else None,
             embedder=self.asking_embedder(pipeline.embedder_spec) if pipeline else None,
+            judge=self.judge,
             calibration=self.calibration(generator),
             options=AnswerOptions(
                 passages=settings.answer_passages,
