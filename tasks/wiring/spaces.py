@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from tasks.answering.sentences import cut_sentences
@@ -195,8 +196,11 @@ class Spaces(Documents):
     @property
     def summary_maker(self) -> SummaryMaker | None:
         """Makes summaries as the settings say; None: nobody does."""
-        if self.settings.summaries == "none":
-            return None
+        return None if self.settings.summaries == "none" else self.extracted_summaries
+
+    @cached_property
+    def extracted_summaries(self) -> ExtractedSummaries:
+        """Makes them of documents' own sentences."""
         return ExtractedSummaries(split_sentences=cut_sentences, embedded_text=embedded_text)
 
     def summarise_versions(self, run: Run) -> int:
