@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tasks.fusion import CANDIDATES
 from tasks.models import Passage
 from tasks.ports import IndexHit, IndexQuery, PassageReader, VectorIndex
-from tasks.retrieval.ranking import Candidate
+from tasks.retrieval.ranking import Candidate, best_known
 from tasks.summary_ports import FoundSummary, SummaryReader
 
 FALL = 0.9
@@ -76,6 +77,8 @@ def lead_to_chunks(candidates: Sequence[Candidate], widened: Widened) -> list[Ca
 
     Of a document with a summary, the chunks that its best one stands for come before the others: the first with the
     score of the document's best candidate, so that documents keep their order and one without summaries its chance.
+    Their similarities are the best of their document, too: those of what led to them, by which it is judged whether
+    the question has to do with these documents at all.
 
     Args:
         candidates: Chunks and summaries, best first.
@@ -84,25 +87,25 @@ def lead_to_chunks(candidates: Sequence[Candidate], widened: Widened) -> list[Ca
     Returns:
         Chunks, best first.
     """
-    highest: dict[str, Candidate] = {}
-    best: dict[str, Candidate] = {}
+    members: defaultdict[str, list[Candidate]] = defaultdict(list)
     for one in candidates:
-        highest.setdefault(one.passage.document_id, one)
-        if one.passage.chunk_id in widened.summaries:
-            best.setdefault(one.passage.document_id, one)
-    leading: dict[str, Candidate] = {}
-    for document_id, one in best.items():
-        score = highest[document_id].score
-        for chunk_id in widened.summaries[one.passage.chunk_id].chunk_ids:
-            if chunk_id in widened.passages:
-                leading[chunk_id] = one._replace(passage=widened.passages[chunk_id], score=score)
-                score *= FALL
-    chunks = {one.passage.chunk_id: one for one in candidates if one.passage.chunk_id not in widened.summaries}
-    scored = [_better(one, chunks[chunk_id]) if chunk_id in chunks else one for chunk_id, one in leading.items()]
-    rest = [one for chunk_id, one in chunks.items() if chunk_id not in leading]
-    return sorted([*scored, *rest], key=lambda one: -one.score)
+        members[one.passage.document_id].append(one)
+    leading = {one.passage.chunk_id: one for same in members.values() for one in _list_leads(same, widened)}
+    rest = [one for one in candidates if one.passage.chunk_id not in leading.keys() | widened.summaries.keys()]
+    return sorted([*leading.values(), *rest], key=lambda one: -one.score)
 
 
-def _better(led: Candidate, found: Candidate) -> Candidate:
-    """A chunk that was found by itself, too, keeps the parts of its own score."""
-    return found._replace(score=max(led.score, found.score))
+def _list_leads(same: Sequence[Candidate], widened: Widened) -> Iterator[Candidate]:
+    """The chunks that the best summary of one document stands for, those that the asker may read."""
+    summary = next((one.passage.chunk_id for one in same if one.passage.chunk_id in widened.summaries), None)
+    own = {one.passage.chunk_id: one.score for one in same}
+    score = same[0].score
+    for chunk_id in widened.summaries[summary].chunk_ids if summary else ():
+        if chunk_id in widened.passages:
+            yield Candidate(
+                widened.passages[chunk_id],
+                max(score, own.get(chunk_id, 0.0)),
+                best_known(one.dense_score for one in same),
+                best_known(one.keyword_score for one in same),
+            )
+            score *= FALL

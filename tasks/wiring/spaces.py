@@ -209,11 +209,12 @@ class Spaces(Documents):
         if maker is None:
             return 0
         return self.with_collections(
-            lambda names: summarise_versions(
+            lambda _: summarise_versions(
                 run,
                 maker=maker,
                 spaces={
-                    key: space._replace(collection=name_summaries(names[key])) for key, space in self.spaces().items()
+                    key: space._replace(collection=name_summaries(space.collection))
+                    for key, space in self.spaces().items()
                 },
                 versions=self.versions,
                 summaries=self.summaries,

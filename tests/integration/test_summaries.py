@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
+from tasks.errors import ConfigurationError
 from tasks.integrations.database.schema import versions
 from tasks.integrations.database.summaries_schema import summaries
 from tasks.models import EVERYONE, Hit, Question, name_summaries
 from tasks.retrieval.rebuild import compare_place, fill_place
+from tasks.settings import Settings
+from tasks.wiring import use_application
+from tests.fakes.generator import FakeGenerator
 from tests.fakes.vector_index import FakeIndex
 from tests.integration.conftest import World
 
@@ -49,6 +54,14 @@ def change(world: World, **settings: object) -> World:
     other.source, other.database = world.source, world.database
     other.fake_index, other.index = world.fake_index, world.fake_index
     other.fake_embedder = world.fake_embedder
+    return other
+
+
+def restart(world: World) -> World:
+    """The same documents and stores with the environment's settings, for the flow too."""
+    other = change(world)
+    other.settings = Settings()
+    use_application(other)
     return other
 
 
@@ -184,6 +197,38 @@ def test_a_lost_store_gets_them_back(world: World) -> None:
     with world.hold_places() as places:
         found = [compare_place(place) for members in places.values() for place in members]
     assert [(one.missing, one.extra, one.unfound) for one in found] == [([], [], [])] * 2
+
+
+def test_another_embedder_takes_over_with_its_summaries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world)
+    former = world.serving_pipeline()
+    assert former is not None
+    monkeypatch.setenv("EXPERTLOOP_EMBEDDER_MODEL", "other")
+    other = restart(world)
+    other.ingest()
+    assert indexed(other) == set(stored(other)) != set()
+    with pytest.raises(ConfigurationError, match="no collection"):
+        next(other.index.list_chunk_ids(name_summaries(former.collection.name), "default"))
+
+
+def test_an_endpoint_writes_them_when_asked_and_only_then(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(world)
+    monkeypatch.setenv("EXPERTLOOP_SUMMARIES", "written")
+    with pytest.raises(ConfigurationError, match="endpoint"):
+        restart(world).ingest()
+    monkeypatch.setenv("EXPERTLOOP_GENERATOR", "openai")
+    other = restart(world)
+    generator = FakeGenerator("How the presses in Bremen are looked after.")
+    other.__dict__["_endpoint"] = generator
+    other.ingest()
+    other.ingest()
+    assert len(generator.prompts) == 1
+    assert list(stored(other).values()) == ["How the presses in Bremen are looked after."]
+    assert indexed(other) == set(stored(other))
+    # What was written is searched, and nobody is shown it.
+    (first, *_) = search(other, "Give me an overview of the presses in Bremen", "sales")
+    assert (first.passage.title, first.passage.chunk.position) == ("Maintenance agreement Meyer", 0)
+    assert "presses" not in first.passage.chunk.text
 
 
 def test_an_erased_document_leaves_no_summary(world: World) -> None:
