@@ -55,7 +55,15 @@ class SummarySearch:
         hits = self._index.search_rows(self._collection, narrowed)
         known = self._summaries.read_summaries({hit.chunk_id for some in hits for hit in some})
         wanted = list(dict.fromkeys(chunk_id for one in known.values() for chunk_id in one.chunk_ids))
-        readable = self._reader.read_passages(queries[0].tenant, wanted, queries[0].principals)
+        languages = queries[0].filter.languages
+        readable = {
+            chunk_id: passage
+            for chunk_id, passage in self._reader.read_passages(
+                queries[0].tenant, wanted, queries[0].principals
+            ).items()
+            # All else that a search is narrowed to holds for a whole document.
+            if languages is None or passage.chunk.language in languages
+        }
         ranked = {key: shown for key, one in known.items() if (shown := _show(key, one, readable))}
         return Widened(
             [
