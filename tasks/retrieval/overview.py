@@ -117,3 +117,15 @@ def _list_leads(same: Sequence[Candidate], widened: Widened) -> Iterator[Candida
                 best_known(one.keyword_score for one in same),
             )
             score *= FALL
+
+
+def scale_to(candidates: Sequence[Candidate], chunks: Sequence[Candidate]) -> list[Candidate]:
+    """The scores as high as they would be without summaries: a confidence is fitted on those.
+
+    Args:
+        candidates: Best first; their order stays.
+        chunks: What is found without summaries, best first.
+    """
+    highest, wanted = (one[0].score if one else 0.0 for one in (candidates, chunks))
+    factor = wanted / highest if highest and wanted else 1.0
+    return [one._replace(score=one.score * factor) for one in candidates]

@@ -18,7 +18,7 @@ from tasks.language import detect_language
 from tasks.models import EVERYONE, Hit, Passage, Question
 from tasks.ports import Embedder, IndexHit, IndexQuery, PassageReader, Reranker, VectorIndex, Vectors
 from tasks.retrieval.analysis import analyse_question
-from tasks.retrieval.overview import SummarySearch, lead_to_chunks
+from tasks.retrieval.overview import SummarySearch, lead_to_chunks, scale_to
 from tasks.retrieval.passages import Gathering
 from tasks.retrieval.ranking import Candidate, choose_alpha, join_readings, rank_candidates
 from tasks.retrieval.topic import find_topic
@@ -182,19 +182,12 @@ class HybridSearcher:
     ) -> list[Hit]:
         """From proposals to hits: those confirmed are fused, reranked, collapsed and merged."""
         tenant, principals = asked.readers
-        widened = None
+        candidates = self._rank(asked, found, passages)
         if asked.is_overview and self._summaries is not None:
             queries = [self._query(asked, reading) for reading in asked.readings]
             widened = self._summaries.widen(queries, found, passages)
-            found, passages = widened.found, widened.passages
-        candidates = join_readings(
-            [
-                rank_candidates(hits, passages, lambda chunk_language: self._weigh(asked.language, chunk_language))
-                for hits in found
-            ]
-        )
-        if widened is not None:
-            candidates = lead_to_chunks(candidates, widened)
+            together = lead_to_chunks(self._rank(asked, widened.found, widened.passages), widened)
+            candidates = scale_to(together, candidates)
         if self._reranker is not None:
             candidates = rerank(asked.question.readings, candidates, self._reranker)
         gathering = Gathering(
@@ -215,6 +208,14 @@ class HybridSearcher:
             len(hits),
         )
         return hits
+
+    def _rank(
+        self, asked: _Asked, found: Sequence[Sequence[IndexHit]], passages: Mapping[str, Passage]
+    ) -> list[Candidate]:
+        def weigh(chunk_language: str) -> float:
+            return self._weigh(asked.language, chunk_language)
+
+        return join_readings([rank_candidates(hits, passages, weigh) for hits in found])
 
     def _weigh(self, question_language: str, chunk_language: str) -> float:
         return self._alpha if self._alpha is not None else choose_alpha(question_language, chunk_language)
