@@ -60,15 +60,17 @@ class SentenceGraph:
         rows = np.repeat(np.arange(len(members)), lengths)
         columns = np.concatenate([*(self._columns[member] for member in members), np.empty(0, dtype=np.int64)])
         weights = np.concatenate([*(self._weights[member] for member in members), np.empty(0)])
+        # Numbered anew: a section of a book has few of its words.
+        words_said, columns = np.unique(columns, return_inverse=True)
 
         def multiply(values: NDArray[np.float64]) -> NDArray[np.float64]:
             """The matrix of cosines times a vector over the members."""
-            words = _sum_up(columns, weights * values[rows], len(self._numbers))
+            words = _sum_up(columns, weights * values[rows], words_said.size)
             return _sum_up(rows, weights * words[columns], len(members))
 
         degrees = np.maximum(multiply(np.ones(len(members))), 1e-12)
-        asked = np.isin(columns, [self._numbers[word] for word in title if word in self._numbers])
-        named = _sum_up(rows, weights * asked, len(members))
+        asked = np.isin(words_said, [self._numbers[word] for word in title if word in self._numbers])
+        named = _sum_up(rows, weights * asked[columns], len(members))
         prior = _share(named) + _share(1 / np.arange(1.0, len(members) + 1))
         scores = prior = _share(prior)
         for _ in range(_MOST_STEPS):

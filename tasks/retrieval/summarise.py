@@ -5,6 +5,7 @@ docs/decisions/0025 has the reasons.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -85,9 +86,10 @@ class ExtractedSummaries:
             return []
         sentences = list_sentences(chunks, self._split)
         graph = SentenceGraph([list_stems(one.text, chunks[one.chunk].language) for one in sentences])
+        holders = [one.chunk for one in sentences]
         found: list[Summary] = []
         for section in sections:
-            members = [n for n, one in enumerate(sentences) if section.first <= one.chunk < section.end]
+            members = range(bisect_left(holders, section.first), bisect_left(holders, section.end))
             title = " ".join([version.title, *section.heading_path])
             about = set(list_stems(title, chunks[section.first].language))
             chosen = [sentences[n] for n in graph.choose(members, about, SENTENCES)]
