@@ -7,7 +7,7 @@ from alembic import op
 
 from tasks.integrations.database.schema import StoredText
 
-revision = "0015"
+revision = "0016"
 down_revision = "0014"
 branch_labels = None
 depends_on = None
