@@ -32,6 +32,9 @@ LanguageOption = Annotated[list[str] | None, typer.Option("--language", help="on
 TypeOption = Annotated[list[str] | None, typer.Option("--type", help="only files of this kind, such as pdf")]
 AfterOption = Annotated[datetime | None, typer.Option("--after", help="only modified at or after, UTC")]
 BeforeOption = Annotated[datetime | None, typer.Option("--before", help="only modified before, UTC")]
+AdapterOption = Annotated[
+    str | None, typer.Option("--adapter", metavar="ID", help="let this adapter answer instead of the champion")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object a question, on one line")]
 
 
@@ -86,6 +89,7 @@ def ask(
     types: TypeOption = None,
     after: AfterOption = None,
     before: BeforeOption = None,
+    adapter: AdapterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a question from the documents, with citations, or say that they do not answer it.
@@ -100,10 +104,10 @@ def ask(
     for batch in _batches(app, question, questions, as_groups, narrowed):
         if alone:
             printer = AnswerPrinter()
-            (answer,) = app.answer_questions(batch, searcher=searcher, listeners=[printer])
+            (answer,) = app.answer_questions(batch, searcher=searcher, adapter=adapter, listeners=[printer])
             printer.finish(answer)
         else:
-            for answer in app.answer_questions(batch, searcher=searcher):
+            for answer in app.answer_questions(batch, searcher=searcher, adapter=adapter):
                 print_json(answer)
 
 

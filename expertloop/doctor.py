@@ -16,6 +16,7 @@ from expertloop.output import print_json, print_note, print_table
 from tasks.errors import ProductError
 from tasks.settings import Settings
 from tasks.wiring import Application, application
+from tasks.wiring.models import ELSEWHERE
 
 PACKAGES = (
     "prefect",
@@ -118,6 +119,10 @@ def _check_models(app: Application) -> Iterator[Finding]:
     pipeline = app.current_pipeline()
     yield Finding("embedder", "ok", f"{pipeline.embedder.name}, {pipeline.embedder.dimension} dimensions")
     yield Finding("generator", "ok", app.generator.identity if app.generator else "none: answers are quotations")
+    if app.settings.generator not in ELSEWHERE:
+        from tasks.integrations.causal_models import describe_numbers
+
+        yield Finding("its numbers", "ok", describe_numbers(app.settings.generator_dtype))
 
 
 def _check_database(app: Application) -> Iterator[Finding]:

@@ -299,8 +299,16 @@ Trust = Literal["high", "normal", "low"]
 """How far a source's documents are believed; sources.yaml says it, and the next ingest makes it hold."""
 
 
+class Section(NamedTuple):
+    """Where a heading path begins to hold within a passage."""
+
+    start: int
+    """Character of the document's text."""
+    heading_path: tuple[str, ...]
+
+
 class Passage(Noun):
-    """A chunk as the database knows it, joined with its document: the only thing a search shows."""
+    """A chunk, or neighbouring ones joined, as the database knows them, with their document: what a search shows."""
 
     chunk_id: str
     document_id: str
@@ -314,6 +322,11 @@ class Passage(Noun):
     outdated: bool
     trust: Trust = "normal"
     chunk: Chunk
+    sections: tuple[Section, ...] = Field(default=(), description="of joined chunks that have several heading paths")
+
+    def list_sections(self) -> tuple[Section, ...]:
+        """Its heading paths in reading order; the first holds from the passage's start."""
+        return self.sections or (Section(self.chunk.start, self.chunk.heading_path),)
 
 
 class Hit(Noun):

@@ -259,6 +259,17 @@ class Reranker(Protocol):
         """One score a passage, higher is better."""
 
 
+class EntailmentJudge(Protocol):
+    """Tells whether what documents say implies a claim."""
+
+    @property
+    def name(self) -> str:
+        """Shown in an answer's versions."""
+
+    def measure_entailment(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The probability of each (premise, claim), 0 to 1."""
+
+
 class DefinitionReader(Protocol):
     """What readable documents say that abbreviations stand for, at this moment."""
 

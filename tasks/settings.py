@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     expand_abbreviations: bool = Field(default=True, description="search what abbreviations stand for, too")
 
     generator: str = Field(default="smollm2", description="'smollm2', a path or hub id, 'openai', or 'none'")
+    generator_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="of a model in this process; auto: what this machine computes fastest"
+    )
     generator_url: str | None = Field(default=None, description="an OpenAI-compatible endpoint, with /v1")
     generator_model: str | None = None
     generator_key: SecretStr | None = None
@@ -96,6 +99,10 @@ class Settings(BaseSettings):
     generator_adapters: Path | None = Field(
         default=None, description="folder that a vLLM server at generator_url sees, too: champions are loaded there"
     )
+    entailment: str | None = Field(
+        default=None, description="tells what documents imply: path or hub id, or a Text Embeddings Inference server"
+    )
+    entailment_key: SecretStr | None = None
     answer_passages: int = Field(default=3, ge=1, le=20, description="chunks shown to the generator")
     answer_tokens: int = Field(default=96, ge=8, description="longest generated answer, in the generator's tokens")
 

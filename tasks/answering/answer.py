@@ -21,7 +21,16 @@ from tasks.answering.parts import merge_answers, split_question
 from tasks.answering.progress import Progress
 from tasks.language import detect_language
 from tasks.models import Answer, Calibration, Citation, Generation, Hit, Noun, Question, Silence, Timings
-from tasks.ports import Embedder, Generator, Listener, QuestionExpander, Searcher, TextReader, WatchedGenerator
+from tasks.ports import (
+    Embedder,
+    EntailmentJudge,
+    Generator,
+    Listener,
+    QuestionExpander,
+    Searcher,
+    TextReader,
+    WatchedGenerator,
+)
 from tasks.prompting import PROMPT_VERSION, REFUSAL, choose_language
 
 logger = logging.getLogger(__name__)
@@ -47,6 +56,7 @@ def answer_questions(
     expander: QuestionExpander | None = None,
     generator: Generator | None = None,
     embedder: Embedder | None = None,
+    judge: EntailmentJudge | None = None,
     calibration: Calibration | None = None,
     options: AnswerOptions | None = None,
     listeners: Sequence[Listener | None] = (),
@@ -62,6 +72,7 @@ def answer_questions(
         expander: Knows abbreviations; None: sentences are chosen by the question's own words.
         generator: Writes answers; None: every answer is quoted from the documents.
         embedder: Tells which sentences mean what the question asks; None: words alone tell.
+        judge: Tells whether documents imply what the generator wrote; None: words alone tell.
         calibration: Turns signals into a confidence; None: no answer is held back for being unlikely.
         options: Limits.
         listeners: One a question, told each sentence of its answer as soon as it is verified; of a question that asks
@@ -85,6 +96,7 @@ def answer_questions(
             reader=reader,
             generator=generator,
             embedder=embedder,
+            judge=judge,
             calibration=calibration,
             options=options or AnswerOptions(),
             listeners=listening,
@@ -128,6 +140,7 @@ def _answer_each(
     reader: TextReader,
     generator: Generator | None,
     embedder: Embedder | None,
+    judge: EntailmentJudge | None,
     calibration: Calibration | None,
     options: AnswerOptions,
     listeners: Sequence[Listener | None],
@@ -140,7 +153,7 @@ def _answer_each(
         draft_answer(question, hits, generator=generator, embedder=embedder, limits=limits)
         for question, hits in zip(questions, found, strict=True)
     ]
-    claims = [SupportedClaims(draft) for draft in drafts]
+    claims = [SupportedClaims(draft, judge) for draft in drafts]
     freely = isinstance(generator, WatchedGenerator) and generator.is_watched_freely
     watchers = [
         _watch(draft, known, listener, reader, calibration, options) if listener or freely else None
@@ -153,6 +166,7 @@ def _answer_each(
     generated = time.perf_counter()
     share = max(1, len(questions))
     versions = {"prompt": PROMPT_VERSION} | ({"generator": generator.identity} if generator else {})
+    versions |= {"entailment": judge.name} if judge and generator else {}
     versions |= {"calibration": calibration.name} if calibration else {}
     answers = []
     for draft, known, generation in zip(drafts, claims, generations, strict=True):

@@ -25,6 +25,8 @@ class Quotable(NamedTuple):
     start: int
     end: int
     """Characters of the document's text, end exclusive."""
+    heading_path: tuple[str, ...]
+    """Of its section: a passage may reach over several."""
     header: str
     """The header line of a table's row, else empty."""
 
@@ -37,7 +39,7 @@ class Quotable(NamedTuple):
     @property
     def place(self) -> str:
         """Title, headings and table header: what a person reads before the sentence."""
-        return " > ".join((self.passage.title, *self.passage.chunk.heading_path, self.header))
+        return " > ".join(filter(None, (self.passage.title, *self.heading_path, self.header)))
 
 
 def list_quotables(hits: Sequence[Hit]) -> list[Quotable]:
@@ -51,16 +53,19 @@ def list_quotables(hits: Sequence[Hit]) -> list[Quotable]:
 
 def _list_of_passage(hit: Hit, rank: int) -> Iterator[Quotable]:
     """Sentences and rows; a heading and a table's header say where, not what."""
-    chunk = hit.passage.chunk
-    headings = {hit.passage.title, *chunk.heading_path}
+    passage, chunk = hit.passage, hit.passage.chunk
+    sections = passage.list_sections()
+    headings = {passage.title, *(heading for section in sections for heading in section.heading_path)}
     header, in_table = chunk.repeated_header, bool(chunk.repeated_header)
-    for start, end in split_sentences(chunk.text):
-        sentence = chunk.text[start:end]
+    for span in split_sentences(chunk.text):
+        sentence = chunk.text[span.start : span.end]
+        start, end = chunk.start + span.start, chunk.start + span.end
         row = is_row(sentence)
         if row and not in_table:
             header = sentence
         elif sentence not in headings:
-            yield Quotable(hit.passage, rank, hit.score, chunk.start + start, chunk.start + end, header if row else "")
+            path = max((one for one in sections if one.start <= start), key=lambda one: one.start).heading_path
+            yield Quotable(passage, rank, hit.score, start, end, path, header if row else "")
         in_table = row
 
 

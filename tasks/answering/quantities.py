@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tasks.answering.units import MONTHS, MULTIPLIERS, NUMBER_WORDS, RATES, UNITS, WEEKDAYS, Unit, find_unit
+from tasks.answering.words import is_stop_word
 
 
 def _alternatives(words: Iterable[str]) -> str:
@@ -205,7 +206,8 @@ def _spell_digits(folded: str) -> str:
 
 def _mark_label(match: re.Match[str]) -> str:
     """ "Hall 2" and "CloudWay 24" name things; a number after such a word is in no unit."""
-    is_name = match["word"][0].isupper() and find_unit(match["word"].casefold()) is None
+    word = match["word"]
+    is_name = word[0].isupper() and find_unit(word.casefold()) is None and not is_stop_word(word)
     return match.group() + (_LABEL_MARK if is_name else "")
 
 

@@ -29,6 +29,8 @@ _ORDINAL_FOLLOWERS = _split_words(
     "januar jänner februar märz april mai juni juli august september oktober november dezember jan feb apr jun jul aug"
     " sep okt nov dez quartal halbjahr jahr jahrhundert stock etage obergeschoss tag monat woche auflage klasse"
 )
+_FIELD = re.compile(r"\s*[A-ZÄÖÜ][\w-]{0,24}:[ \t]+\S")
+"""A line that starts with the name of a field, as those of a mail's head do."""
 _BULLET = re.compile(r"[ \t]*(?:[-*•·▪◦‣–—■●○✓✔][ \t]+)?")
 _RUN_IN_LIST = re.compile(r":[ \t]+[-*•·▪◦‣–][ \t]")
 _RUN_IN_ITEM = re.compile(r"[ \t][-*•·▪◦‣–][ \t](?=[^\W_])")
@@ -89,6 +91,8 @@ def _wraps(line: str, following: str) -> bool:
     bullet = _BULLET.match(following)
     starts_item = (bullet is not None and bullet.group().strip() != "") or re.match(r"\s*\(?\d{1,3}[.)]\s", following)
     if not last or starts_item or is_row(last) or is_row(following) or last[-1] in ".!?:;…":
+        return False
+    if _FIELD.match(last) and _FIELD.match(following):
         return False
     return following.lstrip()[:1].islower() or last[-1] in ",-–" or len(last) >= _SOFT_WRAP_LENGTH
 

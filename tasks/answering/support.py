@@ -9,6 +9,7 @@ names, denials and modal words of the claim must be the span's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from tasks.answering.context import Quotable
@@ -20,10 +21,15 @@ from tasks.answering.quantities import Quantity, find_agreeing, quantities_agree
 from tasks.answering.sentences import is_row
 from tasks.answering.statements import Evidence, Segment, Shown, Statement, read_shown, read_statement
 from tasks.answering.words import Stems
+from tasks.ports import EntailmentJudge
 
 _WIDEST_SPAN = 5
 """Sentences in a row that one claim may draw on."""
 _LEAST_NEARNESS = 0.4
+_LEAST_TO_JUDGE = 0.2
+"""The same where a model reads both: a claim may share few words with what implies it."""
+_MOST_JUDGED = 4
+_ENTAILED = 0.5
 _WIDEST_GAP = 0.1
 """A span that is less near than the nearest by more than this is about something else."""
 _WIDEST_GAP_OF_TOPICS = 0.3
@@ -47,21 +53,47 @@ def read_evidence(quotables: Sequence[Quotable], stems: Stems) -> Shown:
     return read_shown(quotables, stems)
 
 
-def find_support(claim: str, shown: Shown, stems: Stems, *, marked: frozenset[int] = frozenset()) -> Support | None:
+def find_support(
+    claim: str,
+    shown: Shown,
+    stems: Stems,
+    *,
+    marked: frozenset[int] = frozenset(),
+    judge: EntailmentJudge | None = None,
+) -> Support | None:
     """The span that carries a claim best, the shortest of equals; None when none does.
 
     Args:
         marked: Ranks of the passages that the generator named for this claim: a hint that settles near ties.
+        judge: Has the last word on spans that speak of the claim's subject and differ in nothing that must not differ;
+            None: among those the words decide.
     """
     statement = read_statement(claim, stems, shown.names)
     if not statement.topics and not statement.quantities:
         return None
-    best: Support | None = None
-    for nearness, window in _list_nearest(statement, shown):
-        score = nearness + (_MARKED_BONUS if window[0].quotable.rank in marked else 0.0)
-        if score > (best.score if best else 0.0) and says_same(statement, window, language=stems.language):
-            best = Support(tuple(one.quotable for one in window), score)
-    return best
+    nearest = _list_nearest(statement, shown, _LEAST_NEARNESS if judge is None else _LEAST_TO_JUDGE)
+    scored = [
+        (nearness + (_MARKED_BONUS if window[0].quotable.rank in marked else 0.0), window)
+        for nearness, window in nearest
+    ]
+    carrying = (
+        Support(tuple(one.quotable for one in window), score)
+        for score, window in sorted(scored, key=lambda one: -one[0])
+        if says_same(statement, window, language=stems.language)
+    )
+    if judge is None:
+        return next(carrying, None)
+    return _choose_entailed(claim, list(islice(carrying, _MOST_JUDGED)), judge)
+
+
+def _choose_entailed(claim: str, likely: Sequence[Support], judge: EntailmentJudge) -> Support | None:
+    """The span that implies the claim most surely, if any does."""
+    if not likely:
+        return None
+    premises = ["\n".join([one.quotables[0].place, *(part.quote for part in one.quotables)]) for one in likely]
+    sure = judge.measure_entailment([(premise, claim) for premise in premises])
+    best = max(range(len(likely)), key=lambda place: sure[place])
+    return likely[best]._replace(score=sure[best]) if sure[best] >= _ENTAILED else None
 
 
 def says_same(claim: Statement, window: Sequence[Evidence], *, language: str) -> bool:
@@ -79,9 +111,9 @@ def says_same(claim: Statement, window: Sequence[Evidence], *, language: str) ->
     )
 
 
-def _list_nearest(claim: Statement, shown: Shown) -> list[tuple[float, Sequence[Evidence]]]:
+def _list_nearest(claim: Statement, shown: Shown, least: float) -> list[tuple[float, Sequence[Evidence]]]:
     scored = [(measure_nearness(claim, window, shown.weights), window) for window in _list_windows(shown.evidence)]
-    least = max(_LEAST_NEARNESS, max((nearness.all for nearness, _ in scored), default=0.0) - _WIDEST_GAP)
+    least = max(least, max((nearness.all for nearness, _ in scored), default=0.0) - _WIDEST_GAP)
     least_topics = max((nearness.topics for nearness, _ in scored), default=0.0) - _WIDEST_GAP_OF_TOPICS
     return [
         (nearness.all, window)

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from tasks.errors import ArtifactCorrupt, ConfigurationError
+from tasks.integrations.matrix_products import gains_by_bfloat16, has_bfloat16
 from tasks.integrations.model_cache import build_once, check_pinned
 
 logger = logging.getLogger(__name__)
@@ -133,18 +134,43 @@ def load_model(folder: Path, *, dtype: str = "auto") -> Any:
         raise ArtifactCorrupt(f"the weights in {folder.name} are damaged", advice="copy the model again") from error
     except (OSError, ValueError, KeyError) as error:
         raise ConfigurationError(f"model {folder.name}: {_first_line(error)}", advice=_ADVICE) from error
+    if device == "cpu":
+        multiply_fastest(model, chosen)
     logger.info("generator loaded model=%s dtype=%s device=%s", folder.name, chosen, device)
     return model.to(device).eval()
 
 
 def choose_dtype(device: str) -> str:
-    """What the device multiplies fastest: bfloat16 only where the hardware has it, for emulating it is slower."""
+    """What a model's numbers are kept in: half as many bytes where the device computes with them."""
     import torch
 
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if native else "float32"
+    return "bfloat16" if has_bfloat16() else "float32"
+
+
+def describe_numbers(dtype: str) -> str:
+    """What a generator's numbers are kept in on this machine, and multiplied in, for a person.
+
+    Args:
+        dtype: See `load_model`.
+    """
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = choose_dtype(device) if dtype == "auto" else dtype
+    widened = device == "cpu" and chosen == "bfloat16" and not gains_by_bfloat16()
+    return f"{chosen}, multiplied in float32: faster on this processor" if widened else chosen
+
+
+def multiply_fastest(model: Any, dtype: Any) -> None:
+    """Let a frozen model on the processor multiply in float32 where that is faster than its torch dtype, bfloat16."""
+    import torch
+
+    if dtype is torch.bfloat16 and not gains_by_bfloat16():
+        from tasks.integrations.wide_products import widen_products
+
+        widen_products(model)
 
 
 def _convert_default(folder: Path) -> None:

@@ -7,12 +7,12 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import PurePosixPath
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from tasks.models import Chunk, Hit, Passage
+from tasks.models import Chunk, Hit, Passage, Section
 
 _WORD = re.compile(r"[^\W_]+")
 _LIST_NUMBER = re.compile(r"(?m)^\W*\d+\s*[.)]")
@@ -172,7 +172,7 @@ class Gathering:
                 "element_ids": tuple(dict.fromkeys(id_ for chunk in joined for id_ in chunk.element_ids)),
             }
         )
-        return passage.model_copy(update={"chunk": merged})
+        return passage.model_copy(update={"chunk": merged, "sections": _list_sections(joined)})
 
 
 def _continues(chunks: list[Chunk], chunk: Chunk) -> bool:
@@ -185,6 +185,11 @@ def _continues(chunks: list[Chunk], chunk: Chunk) -> bool:
 def _shared_path(chunks: list[Chunk]) -> tuple[str, ...]:
     levels = zip(*(chunk.heading_path for chunk in chunks), strict=False)
     return tuple(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _list_sections(chunks: list[Chunk]) -> tuple[Section, ...]:
+    runs = groupby(chunks, key=lambda chunk: chunk.heading_path)
+    return tuple(Section(next(run).start, path) for path, run in runs)
 
 
 # --- the same text -------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.models import Answer, Calibration, CalibrationKey, Hit, Pipeline, Question
-from tasks.ports import Generator, Listener, QuestionExpander, Reranker, Searcher
+from tasks.ports import EntailmentJudge, Generator, Listener, QuestionExpander, Reranker, Searcher
 from tasks.retrieval.expand import AbbreviationExpander, list_entries
 from tasks.retrieval.overview import SummarySearch
 from tasks.retrieval.search import HybridSearcher
@@ -85,6 +85,20 @@ class Answering(Models):
         return CrossEncoderReranker(self.settings.reranker)
 
     @cached_property
+    def judge(self) -> EntailmentJudge | None:
+        """The configured entailment model; none by default."""
+        settings, name = self.settings, self.settings.entailment
+        if name is None:
+            return None
+        from tasks.integrations.entailment import CrossEncoderEntailment, EndpointEntailment
+        from tasks.integrations.openai_endpoint import OpenAIEndpoint
+
+        if not name.startswith(("http://", "https://")):
+            return CrossEncoderEntailment(name)
+        timeout = settings.generator_timeout_seconds
+        return EndpointEntailment(OpenAIEndpoint(name, key=settings.entailment_key, timeout_seconds=timeout))
+
+    @cached_property
     def answers(self) -> DatabaseAnswers:
         """Questions and answers by id."""
         return DatabaseAnswers(self.database)
@@ -128,6 +142,7 @@ class Answering(Models):
         searcher: Searcher | None = None,
         generate: bool = True,
         max_error: float | None = None,
+        adapter: str | None = None,
         listeners: Sequence[Listener | None] = (),
     ) -> list[Answer]:
         """One answer a question, in their order; those without an answer are counted as gaps.
@@ -136,11 +151,12 @@ class Answering(Models):
             searcher: Instead of the search over the serving collection.
             generate: False: quoted from the documents.
             max_error: Instead of the setting; 1 holds no answer back.
+            adapter: Answers instead of what serves, in this process; its id or the beginning of it.
             listeners: One a question, told its answer while it is being written.
         """
         settings, pipeline = self.settings, self.serving_pipeline()
         # Asked once: all of these are answered by the model that serves now, and name it.
-        generator = self.generator
+        generator = self.generator_for(adapter) if adapter else self.generator
         answers = answer_questions(
             questions,
             searcher=TrustedFirst(searcher or self.searcher, list_believed=self.passages.list_believed_sources),
@@ -148,6 +164,7 @@ class Answering(Models):
             expander=self.expander,
             generator=generator if generate else None,
             embedder=self.asking_embedder(pipeline.embedder_spec) if pipeline else None,
+            judge=self.judge,
             calibration=self.calibration(generator),
             options=AnswerOptions(
                 passages=settings.answer_passages,

@@ -161,7 +161,9 @@ class Models(Spaces):
         """
         from tasks.integrations.transformers import TransformersGenerator
 
-        return self._models.setdefault(name, TransformersGenerator(name, cache=self.settings.cache))
+        settings = self.settings
+        model = TransformersGenerator(name, cache=settings.cache, dtype=settings.generator_dtype)
+        return self._models.setdefault(name, model)
 
     def base_generator(self, model: str | None = None) -> TransformersGenerator:
         """A model without an adapter.

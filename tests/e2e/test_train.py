@@ -65,6 +65,8 @@ def test_pairs_become_an_adapter_a_decision_and_a_champion(shell: CommandLine) -
     assert (listed["adapter_id"], listed["state"], listed["champion"]) == (made["adapter_id"], "rejected", False)
 
     adapter = str(made["adapter_id"])
+    tried = shell.run("ask", "What is the emergency number?", "--adapter", adapter[:8], "--json").record
+    assert tried["versions"]["generator"].endswith(f"+{adapter}")
     refused = shell.run("promote", adapter)
     assert refused.code == 1
     assert "not-enough-evidence" in refused.said[0]

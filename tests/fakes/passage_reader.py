@@ -33,6 +33,7 @@ class FakePassageReader:
         title: str | None = None,
         language: str = "en",
         pages: Sequence[int] | None = None,
+        headings: Sequence[tuple[str, ...]] | None = None,
     ) -> list[Passage]:
         """A live document whose text is the chunks with blank lines between; its passages in reading order."""
         document_id = derive_document_id(tenant, "test", path)
@@ -47,6 +48,7 @@ class FakePassageReader:
                 text=chunk_text,
                 language=language,
                 page=pages[position] if pages else None,
+                heading_path=headings[position] if headings else (),
             )
             offset = chunk.end + 2
             passages.append(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from tasks.errors import ConfigurationError
-from tasks.integrations.causal_models import choose_dtype, load_model
+from tasks.integrations.causal_models import choose_dtype, load_model, multiply_fastest
 from tasks.training_models import TrainingConfig
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,7 @@ def _load_packed(folder: Path, dtype: Any, device: str, strategy: str) -> Any:
     model.requires_grad_(False)
     if device == "cpu":
         unpack_weights(model, dtype)
+        multiply_fastest(model, dtype)
     return model
 
 

@@ -150,3 +150,8 @@ def test_any_text_has_quantities_that_agree_with_themselves(text: str) -> None:
 )
 def test_two_numbers_of_one_unit_agree_only_when_they_are_equal(one: int, other: int, unit: str) -> None:
     assert quantities_agree(find_quantities(f"{one} {unit}"), find_quantities(f"{other} {unit}")) == (one == other)
+
+
+@pytest.mark.parametrize("text", ["In 2026, EUR 185,000 are planned.", "Im 2026 geplanten Budget stehen 185.000 Euro."])
+def test_a_preposition_names_nothing_though_it_begins_the_sentence(text: str) -> None:
+    assert {Quantity("2026-?-?", "date"), Quantity("185000", "eur")} <= find_quantities(text)

@@ -55,6 +55,17 @@ def test_items_that_run_in_one_line_after_a_colon_are_items() -> None:
     assert split("The A380 - our flagship - flies.") == ["The A380 - our flagship - flies."]
 
 
+def test_the_fields_of_a_mail_s_head_are_lines_however_long() -> None:
+    head = [
+        "From: Amy Reinholt of the service desk <amy.reinholt@company.example>",
+        "To: Greg Sandoval of the water works <g.sandoval@customer.example>",
+        "Date: Thu, 19 Mar 2026 11:35:00 -0400",
+    ]
+    assert split("\n".join(head)) == head
+    wrapped = "The pump must be primed wet before it is started for the first time\nNote that this holds for all."
+    assert split(wrapped) == [wrapped]
+
+
 def test_a_row_of_a_table_is_one_sentence() -> None:
     assert split("Article | Price\nA-12 | 3.50 EUR. Net.\nA-13 | 4 EUR") == [
         "Article | Price",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,3 +123,39 @@ def test_a_list_item_speaks_of_the_line_above_its_list_and_of_no_earlier_one() -
 def test_any_changed_number_in_a_supported_claim_is_rejected(said: int, claimed: int, unit: str) -> None:
     text = f"The filter of the press holds {said} {unit}. It is cleaned on Fridays."
     assert (supported_by(f"The press filter holds {claimed} {unit}.", "en", text) is None) == (said != claimed)
+
+
+class Judge:
+    """The `EntailmentJudge` port: sure of premises that hold a word."""
+
+    name = "fake"
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self.asked: list[tuple[str, str]] = []
+
+    def measure_entailment(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        self.asked += pairs
+        return [0.9 if self._word in premise else 0.1 for premise, _ in pairs]
+
+
+def judged_by(judge: Judge, claim: str) -> str | None:
+    passages = FakePassageReader().add_document("manual.md", [TEXTS["en"]], title="Manual")
+    stems = Stems("en")
+    shown = read_evidence(list_quotables([Hit(rank=1, score=1, passage=passages[0])]), stems)
+    support = find_support(claim, shown, stems, judge=judge)
+    return " ".join(one.quote for one in support.quotables) if support else None
+
+
+def test_a_model_may_carry_a_claim_in_other_words_and_refuse_one_in_the_same() -> None:
+    assert supported_by("Gloves are put on by the staff on site.", "en") is None
+    judge = Judge("Gloves")
+    assert judged_by(judge, "Gloves are put on by the staff on site.") == "Gloves are worn at all times."
+    assert ("Manual\nGloves are worn at all times.", "Gloves are put on by the staff on site.") in judge.asked
+    assert judged_by(Judge("nothing"), "Gloves are worn at all times.") is None
+
+
+def test_no_model_is_asked_about_a_wrong_number() -> None:
+    judge = Judge("oil")
+    assert judged_by(judge, "The TX-200 pump needs 3 litres of oil every 12 months.") is None
+    assert judge.asked == []

@@ -42,9 +42,10 @@ class Library:
         tenant: str = "default",
         language: str = "en",
         pages: Sequence[int] | None = None,
+        headings: Sequence[tuple[str, ...]] | None = None,
     ) -> str:
         passages = self.reader.add_document(
-            path, chunks, readers=readers, tenant=tenant, language=language, pages=pages
+            path, chunks, readers=readers, tenant=tenant, language=language, pages=pages, headings=headings
         )
         self.index.upsert_rows(COLLECTION, [self._row(passage, tenant, readers) for passage in passages])
         return passages[0].document_id
@@ -320,6 +321,18 @@ def test_neighbouring_chunks_become_one_passage_whose_span_is_true(library: Libr
     assert chunk.text.startswith("The pump is primed first.\n\nThen the pump is started.")
     assert library.reader.documents[document].text[chunk.start : chunk.end] == chunk.text
     assert hit.passage.chunk_id in {passage.chunk_id for passage in library.reader.documents[document].passages}
+
+
+def test_a_passage_of_several_sections_knows_where_each_begins(library: Library) -> None:
+    headings = [("Pump", "Priming"), ("Pump", "Priming"), ("Pump", "Starting")]
+    library.add("pump.md", "Prime the pump.", "The pump is primed wet.", "The pump is started.", headings=headings)
+    (hit,) = library.search("pump primed started")
+    passage = hit.passage
+    assert passage.chunk.heading_path == ("Pump",)
+    assert [(path[-1], passage.chunk.text[start:][:8]) for start, path in passage.list_sections()] == [
+        ("Priming", "Prime th"),
+        ("Starting", "The pump"),
+    ]
 
 
 def test_chunks_of_two_pages_stay_apart_because_a_citation_opens_one(library: Library) -> None:

@@ -1,0 +1,113 @@
+"""Models that tell whether a passage implies a claim: a cross-encoder in this process, or one behind an endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from tasks.errors import ConfigurationError
+from tasks.integrations.onnx_encoder import replace_surrogates
+from tasks.integrations.openai_endpoint import OpenAIEndpoint
+
+_BATCH_PAIRS = 32
+
+
+class CrossEncoderEntailment:
+    """Implements `EntailmentJudge`; loaded at the first claim.
+
+    Args:
+        model: A folder with safetensors weights, or a hub id that is cached or can be downloaded.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model_name = model
+
+    @property
+    def name(self) -> str:
+        """The folder's or the model's name."""
+        return Path(self._model_name).name
+
+    def measure_entailment(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The probability of each (premise, claim), 0 to 1.
+
+        Raises:
+            ConfigurationError: The model cannot be loaded, or is none of natural language inference.
+        """
+        clean = [(replace_surrogates(premise), replace_surrogates(claim)) for premise, claim in pairs]
+        probabilities = self._model.predict(clean, batch_size=_BATCH_PAIRS, apply_softmax=True, show_progress_bar=False)
+        return [float(one[self._place]) for one in probabilities]
+
+    @cached_property
+    def _place(self) -> int:
+        """Of the label that says that the claim follows."""
+        labels: Mapping[int, str] = self._model.model.config.id2label
+        places = [int(place) for place, label in labels.items() if _says_entailed(label)]
+        if len(places) == 1:
+            return places[0]
+        raise ConfigurationError(
+            f"{self._model_name} knows the labels {', '.join(labels.values())}, none of which is entailment",
+            advice="set EXPERTLOOP_ENTAILMENT to a model of natural language inference",
+        )
+
+    @cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import CrossEncoder
+
+        try:
+            return CrossEncoder(self._model_name, model_kwargs={"use_safetensors": True})
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"the entailment model {self._model_name!r} cannot be loaded: {str(error).splitlines()[0]}",
+                advice="set EXPERTLOOP_ENTAILMENT to a folder with safetensors weights, a hub id, or an http address",
+            ) from error
+
+
+class _Label(BaseModel):
+    label: str
+    score: float
+
+
+_Labels = TypeAdapter(list[list[_Label]])
+
+
+class EndpointEntailment:
+    """Implements `EntailmentJudge` with a server of Text Embeddings Inference: `POST /predict`.
+
+    Args:
+        endpoint: Its base URL is the server's.
+    """
+
+    def __init__(self, endpoint: OpenAIEndpoint) -> None:
+        self._endpoint = endpoint
+
+    @property
+    def name(self) -> str:
+        """Host and port."""
+        return self._endpoint.name
+
+    def measure_entailment(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """The probability of each (premise, claim), 0 to 1.
+
+        Raises:
+            BackendUnavailable, RateLimited: It does not answer.
+            ConfigurationError: It refuses, or answers with other labels.
+        """
+        said = self._endpoint.post("predict", {"inputs": [list(pair) for pair in pairs], "truncate": True})
+        try:
+            judged = _Labels.validate_python(said)
+            entailed = [[one.score for one in labels if _says_entailed(one.label)] for labels in judged]
+            return [score for _, (score,) in zip(pairs, entailed, strict=True)]
+        except ValueError as error:  # pydantic's, too, and that of another number of scores than one
+            raise ConfigurationError(
+                f"{self.name} does not answer with one label of entailment for each claim",
+                advice="run Text Embeddings Inference with a model of natural language inference there",
+            ) from error
+
+
+def _says_entailed(label: str) -> bool:
+    """Whether a model of natural language inference means by it that the claim follows; all that we know say it so."""
+    return label.casefold().startswith("entail")
