@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import NamedTuple, TypeVar
@@ -18,6 +19,8 @@ from tasks.retrieval.summarise import ExtractedSummaries
 from tasks.settings import Settings
 from tasks.summary_ports import SummaryMaker
 from tasks.wiring.documents import Documents
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -125,8 +128,13 @@ class Spaces(Documents):
         return [pipeline for pipeline in found if pipeline is not None]
 
     def open_pipeline(self) -> Pipeline:
-        """The settings' pipeline, with its collection ready to be written."""
-        pipeline = self.current_pipeline()
+        """The settings' pipeline, with its collection ready to be written.
+
+        Raises:
+            ConfigurationError: There is nothing to embed or to summarise with, as the settings want it.
+        """
+        pipeline, maker = self.current_pipeline(), self.summary_maker
+        logger.info("pipeline fingerprint=%s summaries=%s", pipeline.fingerprint, maker.rules if maker else "none")
         for name in self.collections.open_collection(pipeline):
             self.drop_collection(name)
         for written in self.written_pipelines():

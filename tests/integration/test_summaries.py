@@ -212,10 +212,12 @@ def test_another_embedder_takes_over_with_its_summaries(world: World, monkeypatc
 
 
 def test_an_endpoint_writes_them_when_asked_and_only_then(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(world)
+    opened = list(fill(world).source.opened)
+    world.source.files["memo.txt"] += b" And the bistro."
     monkeypatch.setenv("EXPERTLOOP_SUMMARIES", "written")
     with pytest.raises(ConfigurationError, match="endpoint"):
         restart(world).ingest()
+    assert world.source.opened == opened
     monkeypatch.setenv("EXPERTLOOP_GENERATOR", "openai")
     other = restart(world)
     generator = FakeGenerator("How the presses in Bremen are looked after.")
