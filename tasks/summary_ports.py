@@ -65,8 +65,8 @@ class SummaryReader(Protocol):
 class SummaryStore(VersionReader, Protocol):
     """Summaries by version; `read_versions` gives versions with them in the place of chunks."""
 
-    def find_unsummarised(self, run: Run, rules: str) -> Iterator[list[str]]:
-        """Pages of the source's version_ids that searches see, or will see, and that these rules did not summarise."""
+    def find_unsummarised(self, run: Run, rules: Collection[str]) -> Iterator[list[str]]:
+        """Pages of the source's version_ids that searches see, or will see, and that no such rules summarised."""
 
     def list_summary_ids(self, version_ids: Sequence[str]) -> list[str]:
         """Of the versions' summaries."""
@@ -84,6 +84,10 @@ class SummaryMaker(Protocol):
     @property
     def rules(self) -> str:
         """Changes when the same text would get other summaries; at most 64 characters."""
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Rules whose summaries need not be made anew now."""
 
     def summarise(self, version: StoredVersion) -> list[Summary]:
         """Of the document and its large sections; none where it is short or has no sentences."""

@@ -93,8 +93,8 @@ def summarise_versions(
         cache: Vectors of texts that were embedded before.
         index: The vector store.
     """
-    written = 0
-    for page in summaries.find_unsummarised(run, maker.rules):
+    written, accepted = 0, maker.accepted
+    for page in summaries.find_unsummarised(run, accepted):
         by_space: defaultdict[str, dict[str, list[Summary]]] = defaultdict(dict)
         for version in versions.read_versions(page):
             by_space[version.fingerprint][version.version_id] = maker.summarise(version)
@@ -103,6 +103,11 @@ def summarise_versions(
                 run, by_space[fingerprint], spaces[fingerprint], summaries=summaries, cache=cache, index=index
             )
         summaries.mark_summarised(run, page, maker.rules)
+        if maker.accepted != accepted:
+            rest = summarise_versions(
+                run, maker=maker, spaces=spaces, versions=versions, summaries=summaries, cache=cache, index=index
+            )
+            return written + rest
     logger.info("versions summarised run_id=%s summaries=%s", run.run_id, written)
     return written
 

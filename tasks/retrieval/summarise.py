@@ -73,6 +73,7 @@ class ExtractedSummaries:
     """
 
     rules = RULES
+    accepted = (RULES,)
 
     def __init__(self, *, split_sentences: Split, embedded_text: Callable[[str, Chunk], str]) -> None:
         self._split = split_sentences

@@ -62,8 +62,16 @@ class WrittenSummaries:
     @property
     def rules(self) -> str:
         """Changes with the model, too."""
-        own = f"{WRITING} {hash_text(self._generator.identity)[:12]}"
-        return self._extracted.rules if self._is_away else f"{self._extracted.rules} {own}"
+        return self._extracted.rules if self._is_away else self._own_rules
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """While the generator is away, also what is extracted already: it would only be extracted again."""
+        return (self._own_rules, *self._extracted.accepted) if self._is_away else (self._own_rules,)
+
+    @property
+    def _own_rules(self) -> str:
+        return f"{self._extracted.rules} {WRITING} {hash_text(self._generator.identity)[:12]}"
 
     def summarise(self, version: StoredVersion) -> list[Summary]:
         """Of the document and its large sections, those that the extracted ones are of.

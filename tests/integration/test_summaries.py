@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from tasks.errors import ConfigurationError
+from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.integrations.database.schema import versions
 from tasks.integrations.database.summaries_schema import summaries
 from tasks.models import EVERYONE, Hit, Question, name_summaries
@@ -178,6 +178,10 @@ def test_a_renamed_document_keeps_its_summary(world: World) -> None:
     assert indexed(world) == set(stored(world))
 
 
+def fail() -> None:
+    raise BackendUnavailable("away")
+
+
 def lose(world: World) -> None:
     """Another, empty store in the place of the filled one."""
     world.index = world.fake_index = FakeIndex()
@@ -227,6 +231,16 @@ def test_an_endpoint_writes_them_when_asked_and_only_then(world: World, monkeypa
     assert len(generator.prompts) == 1
     assert list(stored(other).values()) == ["How the presses in Bremen are looked after."]
     assert indexed(other) == set(stored(other))
+    # While it is away, what it wrote stays, and what is new is extracted.
+    other.__dict__["_endpoint"] = FakeGenerator("", before=fail)
+    other.source.files["manual.txt"] = CONTRACT.replace("agreement", "manual").encode()
+    other.ingest()
+    away = stored(other)
+    assert "How the presses in Bremen are looked after." in away.values()
+    assert len(away) == 2
+    other.ingest()
+    assert stored(other) == away
+    assert indexed(other) == set(away)
     # What was written is searched, and nobody is shown it.
     (first, *_) = search(other, "Give me an overview of the presses in Bremen", "sales")
     assert (first.passage.title, first.passage.chunk.position) == ("Maintenance agreement Meyer", 0)

@@ -30,8 +30,8 @@ class DatabaseSummaries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find_unsummarised(self, run: Run, rules: str) -> Iterator[list[str]]:
-        """Pages of the source's version_ids that searches see, or will see, and that these rules did not summarise."""
+    def find_unsummarised(self, run: Run, rules: Collection[str]) -> Iterator[list[str]]:
+        """Pages of the source's version_ids that searches see, or will see, and that no such rules summarised."""
         query = (
             sa.select(versions.c.version_id)
             .join(documents, documents.c.document_id == versions.c.document_id)
@@ -39,7 +39,7 @@ class DatabaseSummaries:
                 versions.c.tenant == run.tenant,
                 versions.c.source == run.source,
                 versions.c.state == "ready",
-                versions.c.summary_rules.is_distinct_from(rules),
+                sa.func.coalesce(versions.c.summary_rules, "").not_in(rules),
                 sa.or_(documents.c.live_version_id == versions.c.version_id, waits_for_flip()),
             )
             # A pipeline's versions together: each of them is written into a collection of its own.
@@ -68,9 +68,15 @@ class DatabaseSummaries:
 
     def write_summaries(self, run: Run, made: Mapping[str, Sequence[Summary]]) -> None:
         """Replace the summaries of each version_id."""
-        rows = [_row(version_id, summary) for version_id, found in made.items() for summary in found]
+        theirs = sa.select(versions.c.version_id, versions.c.fingerprint).where(versions.c.version_id.in_(list(made)))
         with self._database.write() as connection:
             check_lease(connection, run.lease_token)
+            fingerprints = {row.version_id: row.fingerprint for row in connection.execute(theirs)}
+            rows = [
+                _row(version_id, summary) | {"fingerprint": fingerprints[version_id]}
+                for version_id, found in made.items()
+                for summary in found
+            ]
             connection.execute(sa.delete(summaries).where(summaries.c.version_id.in_(list(made))))
             if rows:
                 connection.execute(sa.insert(summaries), rows)
@@ -90,19 +96,13 @@ class DatabaseSummaries:
 
     def has_summaries(self, fingerprint: str) -> bool:
         """Whether any document that a pipeline has read has one."""
-        query = (
-            sa.select(sa.literal(1))
-            .select_from(summaries)
-            .join(versions, versions.c.version_id == summaries.c.version_id)
-            .where(versions.c.fingerprint == fingerprint)
-            .limit(1)
-        )
+        query = sa.select(summaries.c.summary_id).where(summaries.c.fingerprint == fingerprint).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).first() is not None
 
     def read_summaries(self, summary_ids: Collection[str]) -> dict[str, FoundSummary]:
         """Each with the chunks it stands for, whoever may read them; unknown ids are left out."""
-        content = versions.c.document_id, versions.c.content_hash, versions.c.fingerprint
+        content = versions.c.document_id, versions.c.content_hash
         query = sa.select(summaries, *content).join(versions, versions.c.version_id == summaries.c.version_id)
         with self._database.read() as connection:
             rows = [

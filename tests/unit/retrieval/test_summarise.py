@@ -168,5 +168,6 @@ def test_while_nobody_writes_the_extracted_ones_stand_and_the_next_ingest_asks_a
     wanted = maker.rules
     assert maker.summarise(make_version(TEXTS)) == MAKER.summarise(make_version(TEXTS))
     assert maker.rules == MAKER.rules
-    assert write(generator).rules == wanted
+    assert maker.accepted == (wanted, MAKER.rules)
+    assert write(generator).accepted == (wanted,)
     assert write(FakeGenerator("")).summarise(make_version(TEXTS)) == MAKER.summarise(make_version(TEXTS))

@@ -22,6 +22,7 @@ def upgrade() -> None:
         "summaries",
         sa.Column("summary_id", sa.String(length=36), nullable=False),
         sa.Column("version_id", sa.String(length=36), nullable=False),
+        sa.Column("fingerprint", sa.String(length=16), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("text", StoredText(), nullable=False),
         sa.Column("spans", sa.JSON(), nullable=False),
@@ -35,6 +36,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("summary_id", name=op.f("pk_summaries")),
         sa.UniqueConstraint("version_id", "position", name=op.f("uq_summaries_version_id_position")),
     )
+    op.create_index("ix_summaries_fingerprint", "summaries", ["fingerprint"])
 
 
 def downgrade() -> None:
