@@ -135,7 +135,7 @@ def _check_index(app: Application) -> Iterator[Finding]:
     serving, store = app.serving_pipeline(), app.describe_index()
     if serving is None:
         yield Finding("index", "empty", f"{store}: nothing ingested yet; run: expertloop ingest PATH")
-    elif app.index_is_empty(serving) and any(app.catalogue.list_live_chunk_ids(app.settings.tenant)):
+    elif app.index_is_empty(serving.collection) and any(app.catalogue.list_live_chunk_ids(app.settings.tenant)):
         yield Finding("index", "broken", f"{store}: it lost its rows; run: expertloop index rebuild")
     else:
         yield Finding("index", "ok", f"{store}: {serving.collection.name}")

@@ -31,7 +31,7 @@ def index() -> None:
 
 @app.command("status")
 def status(*, as_json: JsonOption = False) -> None:
-    """Show the store and, for each collection, how many chunks it holds and should hold.
+    """Show the store and, for each collection, how many chunks (or summaries) it holds and should hold.
 
     Example: expertloop index status
     """
@@ -39,17 +39,17 @@ def status(*, as_json: JsonOption = False) -> None:
     store = wired.describe_index()
     serving = wired.serving_collection()
     records = []
-    for pipeline in wired.written_pipelines():
-        name = pipeline.collection.name
-        wired.index.ensure_collection(pipeline.collection)
-        tenants = wired.list_index_tenants(pipeline)
+    for one in wired.list_contents():
+        name, fingerprint = one.collection.name, one.pipeline.fingerprint
+        wired.index.ensure_collection(one.collection)
+        tenants = wired.list_index_tenants(one.pipeline)
         records.append(
             {
                 "store": store,
                 "collection": name,
-                "state": "serving" if name == serving else "building",
+                "state": "serving" if one.pipeline.collection.name == serving else "building",
                 "tenants": len(tenants),
-                "expected": sum(wired.index_truth.count_chunks(pipeline.fingerprint, tenant) for tenant in tenants),
+                "expected": sum(one.truth.count_chunks(fingerprint, tenant) for tenant in tenants),
                 "present": sum(1 for tenant in tenants for _ in wired.index.list_chunk_ids(name, tenant)),
             }
         )
@@ -118,7 +118,7 @@ def drop(*, confirmed: Annotated[bool, typer.Option("--yes", help="I mean it")] 
     Example: expertloop index drop --yes
     """
     wired = application(Settings())
-    names = [pipeline.collection.name for pipeline in wired.written_pipelines()]
+    names = [one.collection.name for one in wired.list_contents()]
     if not confirmed:
         raise ConfigurationError(
             f"nothing was dropped: searches would find nothing until a rebuild of {', '.join(names) or 'nothing'}",

@@ -27,7 +27,7 @@ from tasks.documents.tasks import (
     require_confirmed_prunes,
 )
 from tasks.models import IngestRequest, Ledger
-from tasks.retrieval.tasks import flip_collection, index_documents, sweep_index, update_readers
+from tasks.retrieval.tasks import flip_collection, index_documents, summarise_documents, sweep_index, update_readers
 
 BATCHES_IN_FLIGHT = 2
 """One is read while the one before is embedded; more would only hold more on disk."""
@@ -73,6 +73,7 @@ def ingest_source(request: IngestRequest) -> Ledger:
         removed, blocked = prune_documents(run, confirmed=request.confirm_prune)
         retired = flip_collection(run)
         learn_definitions(run)
+        summarise_documents(run)
         refresh_pairs(run.tenant)
         sweep_index(run, retired)
         ledger = finish_run(run, removed=removed, blocked=blocked)

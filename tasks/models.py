@@ -274,6 +274,16 @@ class CollectionSpec(Noun):
     name: str = Field(description="readable, safe in every store: [A-Z][A-Za-z0-9_]*")
     dimension: int = Field(gt=0)
 
+    @property
+    def summaries(self) -> CollectionSpec:
+        """The collection beside it, with the summaries of its documents; a store need not have it."""
+        return CollectionSpec(name=name_summaries(self.name), dimension=self.dimension)
+
+
+def name_summaries(collection: str) -> str:
+    """The name of the collection with the summaries of a collection's documents."""
+    return f"{collection}_summaries"
+
 
 class SearchFilter(Noun):
     """What a search is narrowed to; None means no narrowing. All conditions hold together."""

@@ -168,13 +168,18 @@ class Superseded(NamedTuple):
     version_id: str
     fingerprint: str
     chunk_ids: list[str]
+    summary_ids: list[str]
 
 
-class VersionStore(Protocol):
-    """Versions on their way into the vector store and out of it."""
+class VersionReader(Protocol):
+    """What the vector store holds of versions."""
 
     def read_versions(self, version_ids: Sequence[str]) -> list[StoredVersion]:
         """Versions with their chunks in order of position; unknown ids are left out."""
+
+
+class VersionStore(VersionReader, Protocol):
+    """Versions on their way into the vector store and out of it."""
 
     def mark_ready(self, run: Run, version_ids: Sequence[str]) -> None:
         """Their chunks are in the vector store."""

@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     search_limit: int = Field(default=10, ge=1)
     search_alpha: float | None = Field(default=None, ge=0, le=1, description="weight of dense; default: by language")
     reranker: str | None = Field(default=None, description="path or hub id of a cross-encoder")
+    summaries: Literal["none", "extracted", "written"] = Field(
+        default="extracted", description="of documents, for questions for an overview: their own sentences, or written"
+    )
     expand_abbreviations: bool = Field(default=True, description="search what abbreviations stand for, too")
 
     generator: str = Field(default="smollm2", description="'smollm2', a path or hub id, 'openai', or 'none'")

@@ -62,6 +62,17 @@ def analyse_text(text: str, language: str) -> str:
     return " ".join([*(_stem(word, stemmer) for word in words), *_list_grams(words)])
 
 
+def list_stems(text: str, language: str) -> list[str]:
+    """The stems of a text's content words, in their order.
+
+    Args:
+        text: Any.
+        language: See `analyse_text`.
+    """
+    stemmer = "german" if language == "de" else "english"
+    return [_stem(word, stemmer) for word in _split_words(text) if word not in _FUNCTION_WORDS]
+
+
 def analyse_question(text: str) -> str:
     """The keywords of a question, each once: stems of both languages, since nobody knows what the answer is written in.
 

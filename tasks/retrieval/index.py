@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.models import Run
-from tasks.ports import Embedder, IndexRow, StoredVersion, VectorCache, VectorIndex, VersionStore
+from tasks.models import CollectionSpec, Run, name_summaries
+from tasks.ports import Embedder, IndexRow, StoredVersion, VectorCache, VectorIndex, VersionReader, VersionStore
+from tasks.summary_ports import Summary, SummaryMaker, SummaryStore, derive_summary_id
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +62,76 @@ def index_versions(
 
 
 def write_group(
-    group: Sequence[StoredVersion], space: Space, *, versions: VersionStore, cache: VectorCache, index: VectorIndex
+    group: Sequence[StoredVersion], space: Space, *, versions: VersionReader, cache: VectorCache, index: VectorIndex
 ) -> int:
     """Write the chunks of versions of one pipeline; returns how many vectors had to be computed."""
     vectors, computed = _vectors(group, space, cache=cache, index=index, versions=versions)
     index.upsert_rows(space.collection, list(_rows(group, space, vectors)))
     return computed
+
+
+def summarise_versions(
+    run: Run,
+    *,
+    maker: SummaryMaker,
+    spaces: Mapping[str, Space],
+    versions: VersionReader,
+    summaries: SummaryStore,
+    cache: VectorCache,
+    index: VectorIndex,
+) -> int:
+    """Summarise what is indexed and was not summarised by these rules; returns how many summaries were written.
+
+    From the database, not from the source: a document that was there before is summarised without being read again.
+
+    Args:
+        run: Holds the lease.
+        maker: Makes them.
+        spaces: Of summaries, by pipeline fingerprint; what is written into them is there when this ends.
+        versions: The documents' chunks.
+        summaries: Keeps them.
+        cache: Vectors of texts that were embedded before.
+        index: The vector store.
+    """
+    written, accepted = 0, maker.accepted
+    for page in summaries.find_unsummarised(run, accepted):
+        by_space: defaultdict[str, dict[str, list[Summary]]] = defaultdict(dict)
+        for version in versions.read_versions(page):
+            by_space[version.fingerprint][version.version_id] = maker.summarise(version)
+        for fingerprint in by_space.keys() & spaces.keys():
+            written += _write_summaries(
+                run, by_space[fingerprint], spaces[fingerprint], summaries=summaries, cache=cache, index=index
+            )
+        summaries.mark_summarised(run, page, maker.rules)
+        if maker.accepted != accepted:
+            rest = summarise_versions(
+                run, maker=maker, spaces=spaces, versions=versions, summaries=summaries, cache=cache, index=index
+            )
+            return written + rest
+    logger.info("versions summarised run_id=%s summaries=%s", run.run_id, written)
+    return written
+
+
+def _write_summaries(
+    run: Run,
+    made: Mapping[str, Sequence[Summary]],
+    space: Space,
+    *,
+    summaries: SummaryStore,
+    cache: VectorCache,
+    index: VectorIndex,
+) -> int:
+    """In an order that leaves no row of which the database knows nothing, wherever it is killed."""
+    fresh = {derive_summary_id(key, one.position, one.text) for key, found in made.items() for one in found}
+    former = summaries.list_summary_ids(list(made))
+    if fresh or former:
+        dimension = space.embedder.identity.dimension
+        index.ensure_collection(CollectionSpec(name=space.collection, dimension=dimension))
+        index.delete_rows(space.collection, run.tenant, sorted(set(former) - fresh))
+        summaries.write_summaries(run, made)
+        for group in group_versions(summaries.read_versions(list(made))):
+            write_group(group, space, versions=summaries, cache=cache, index=index)
+    return len(fresh)
 
 
 def sweep_superseded(run: Run, *, collections: Mapping[str, str], versions: VersionStore, index: VectorIndex) -> int:
@@ -80,11 +146,13 @@ def sweep_superseded(run: Run, *, collections: Mapping[str, str], versions: Vers
     swept = 0
     for page in versions.find_superseded(run):
         for fingerprint, collection in collections.items():
-            chunk_ids = [
-                i for superseded in page if superseded.fingerprint == fingerprint for i in superseded.chunk_ids
-            ]
+            mine = [superseded for superseded in page if superseded.fingerprint == fingerprint]
+            chunk_ids = [row_id for superseded in mine for row_id in superseded.chunk_ids]
+            summary_ids = [row_id for superseded in mine for row_id in superseded.summary_ids]
             if chunk_ids:
                 index.delete_rows(collection, run.tenant, chunk_ids)
+            if summary_ids:
+                index.delete_rows(name_summaries(collection), run.tenant, summary_ids)
         versions.mark_swept(run, [superseded.version_id for superseded in page])
         swept += sum(len(superseded.chunk_ids) for superseded in page)
     return swept
@@ -120,7 +188,7 @@ def _vectors(
     *,
     cache: VectorCache,
     index: VectorIndex,
-    versions: VersionStore,
+    versions: VersionReader,
 ) -> tuple[dict[str, NDArray[np.float32]], int]:
     """Vectors by embedding key: from the cache, from the version a rename copied, else computed."""
     texts = {
@@ -146,7 +214,7 @@ def _copied_vectors(
     space: Space,
     *,
     index: VectorIndex,
-    versions: VersionStore,
+    versions: VersionReader,
     known: Mapping[str, NDArray[np.float32]],
 ) -> dict[str, NDArray[np.float32]]:
     wanted = [

@@ -119,15 +119,16 @@ def join_readings(ranked: Sequence[Sequence[Candidate]]) -> list[Candidate]:
         Candidate(
             same[0].passage,
             sum(one.score for one in same) / len(ranked),
-            _best_known(one.dense_score for one in same),
-            _best_known(one.keyword_score for one in same),
+            best_known(one.dense_score for one in same),
+            best_known(one.keyword_score for one in same),
         )
         for same in members.values()
     ]
     return sorted(joined, key=lambda candidate: (-candidate.score, candidate.passage.chunk_id))
 
 
-def _best_known(scores: Iterable[float | None]) -> float | None:
+def best_known(scores: Iterable[float | None]) -> float | None:
+    """The highest; None where none is known."""
     return max((score for score in scores if score is not None), default=None)
 
 

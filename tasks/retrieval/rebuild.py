@@ -13,7 +13,7 @@ from hashlib import sha256
 from heapq import nsmallest
 from typing import NamedTuple
 
-from tasks.ports import IndexHit, IndexQuery, IndexTruth, VectorCache, VectorIndex, VersionStore
+from tasks.ports import IndexHit, IndexQuery, IndexTruth, VectorCache, VectorIndex, VersionReader
 from tasks.retrieval.index import ROWS_AT_ONCE, Space, group_versions, write_group
 
 logger = logging.getLogger(__name__)
@@ -30,13 +30,13 @@ that a near twin may come out a little nearer than itself."""
 
 
 class Place(NamedTuple):
-    """One tenant's part of one collection, and all that is needed to fill it."""
+    """One tenant's part of one collection, and all that is needed to fill it; of summaries, they are its chunks."""
 
     fingerprint: str
     tenant: str
     space: Space
     truth: IndexTruth
-    versions: VersionStore
+    versions: VersionReader
     cache: VectorCache
     store: VectorIndex
 

@@ -18,8 +18,10 @@ from tasks.language import detect_language
 from tasks.models import EVERYONE, Hit, Passage, Question
 from tasks.ports import Embedder, IndexHit, IndexQuery, PassageReader, Reranker, VectorIndex, Vectors
 from tasks.retrieval.analysis import analyse_question
+from tasks.retrieval.overview import SummarySearch, lead_to_chunks, scale_to
 from tasks.retrieval.passages import Gathering
 from tasks.retrieval.ranking import Candidate, choose_alpha, join_readings, rank_candidates
+from tasks.retrieval.topic import find_topic
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,8 @@ class _Asked:
     readings: Sequence[_Reading]
     """As it was asked; where abbreviations were expanded, also with their other forms beside them."""
     width: int
+    is_overview: bool
+    """Whether it asks what something is about; its readings are then that alone."""
     hits: list[Hit] = field(default_factory=list)
 
     @property
@@ -77,6 +81,7 @@ class HybridSearcher:
         alpha: Weight of the vectors for all questions, 0 to 1; None: by language.
         reranker: Reads question and passage together and has the last word on the order.
         merged_tokens: Longest passage made of neighbouring chunks, in the embedder's tokens; 0 merges nothing.
+        summaries: Where questions for an overview look, too; None: all questions are alike.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class HybridSearcher:
         alpha: float | None = None,
         reranker: Reranker | None = None,
         merged_tokens: int = 400,
+        summaries: SummarySearch | None = None,
     ) -> None:
         self._collection = collection
         self._embedder = embedder
@@ -97,6 +103,7 @@ class HybridSearcher:
         self._alpha = alpha
         self._reranker = reranker
         self._merged_tokens = merged_tokens
+        self._summaries = summaries
 
     def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
         """The hits of each question, best first, readable by the asker at this moment.
@@ -128,15 +135,20 @@ class HybridSearcher:
 
     def _prepare(self, questions: Sequence[Question], limit: int) -> list[_Asked | None]:
         """One batch of vectors for all questions that say something."""
-        texts = [[text.strip()[:_MOST_CHARACTERS] for text in question.searched] for question in questions]
+        overviews = [self._summaries is not None and find_topic(question.text) is not None for question in questions]
+        texts = [
+            [(is_overview and find_topic(text)) or text.strip()[:_MOST_CHARACTERS] for text in question.searched]
+            for question, is_overview in zip(questions, overviews, strict=True)
+        ]
         saying = [text for readings in texts for text in readings if any(map(str.isalnum, text))]
         vectors = iter(self._embedder.embed_queries(saying) if saying else ())
         width = min(max(FIRST_WIDTH, 4 * limit), LAST_WIDTH)
         asked: list[_Asked | None] = []
-        for question, (text, *others) in zip(questions, texts, strict=True):
+        for question, is_overview, (text, *others) in zip(questions, overviews, texts, strict=True):
             if any(map(str.isalnum, text)):
                 readings = [_Reading(next(vectors), analyse_question(one)) for one in (text, *others)]
-                asked.append(_Asked(question, detect_language(text), readings, width))
+                language = detect_language(question.text.strip()[:_MOST_CHARACTERS])
+                asked.append(_Asked(question, language, readings, width, is_overview))
             else:
                 asked.append(None)
         return asked
@@ -170,12 +182,12 @@ class HybridSearcher:
     ) -> list[Hit]:
         """From proposals to hits: those confirmed are fused, reranked, collapsed and merged."""
         tenant, principals = asked.readers
-        candidates = join_readings(
-            [
-                rank_candidates(hits, passages, lambda chunk_language: self._weigh(asked.language, chunk_language))
-                for hits in found
-            ]
-        )
+        candidates = self._rank(asked, found, passages)
+        if asked.is_overview and self._summaries is not None:
+            queries = [self._query(asked, reading) for reading in asked.readings]
+            widened = self._summaries.widen(queries, found, passages)
+            together = lead_to_chunks(self._rank(asked, widened.found, widened.passages), widened)
+            candidates = scale_to(together, candidates)
         if self._reranker is not None:
             candidates = rerank(asked.question.readings, candidates, self._reranker)
         gathering = Gathering(
@@ -196,6 +208,14 @@ class HybridSearcher:
             len(hits),
         )
         return hits
+
+    def _rank(
+        self, asked: _Asked, found: Sequence[Sequence[IndexHit]], passages: Mapping[str, Passage]
+    ) -> list[Candidate]:
+        def weigh(chunk_language: str) -> float:
+            return self._weigh(asked.language, chunk_language)
+
+        return join_readings([rank_candidates(hits, passages, weigh) for hits in found])
 
     def _weigh(self, question_language: str, chunk_language: str) -> float:
         return self._alpha if self._alpha is not None else choose_alpha(question_language, chunk_language)

@@ -25,7 +25,7 @@ def index_documents(run: Run, batch: int | None) -> int | None:
     app = application()
     app.index_versions(run, app.versions.find_unindexed(run, batch))
     if batch is not None and batch % BATCHES_PER_OPTIMIZE == 0:
-        app.with_collections(_optimize)
+        _optimize_all()
     return batch
 
 
@@ -34,7 +34,12 @@ def update_readers(run: Run) -> int:
     """Write changed readers to the vector store; the database knew them already."""
     app = application()
     return app.with_collections(
-        lambda names: write_stale_readers(run, collections=[*names.values()], versions=app.versions, index=app.index)
+        lambda _: write_stale_readers(
+            run,
+            collections=[one.collection.name for one in app.list_contents()],
+            versions=app.versions,
+            index=app.index,
+        )
     )
 
 
@@ -57,21 +62,32 @@ def flip_collection(run: Run) -> str | None:
 
 
 @task(**touches_backends())
+def summarise_documents(run: Run) -> int:
+    """Say in a few sentences what documents are about that are not summarised yet; returns how many summaries."""
+    return application().summarise_versions(run)
+
+
+@task(**touches_backends())
 def sweep_index(run: Run, retired: str | None) -> int:
     """Delete what no reader sees or will see; returns how many chunks went."""
     app = application()
     if retired:
-        app.index.drop_collection(retired)
+        app.drop_collection(retired)
     swept = app.with_collections(
         lambda names: sweep_superseded(run, collections=names, versions=app.versions, index=app.index)
     )
-    app.with_collections(_optimize)
+    _optimize_all()
     return swept
 
 
-def _optimize(names: Mapping[str, str]) -> None:
-    for name in names.values():
-        application().index.optimize(name)
+def _optimize_all() -> None:
+    app = application()
+
+    def optimize(_: Mapping[str, str]) -> None:
+        for one in app.list_contents():
+            app.index.optimize(one.collection.name)
+
+    app.with_collections(optimize)
 
 
 @task(**touches_backends())

@@ -20,7 +20,9 @@ from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.models import Answer, Calibration, CalibrationKey, Hit, Pipeline, Question
 from tasks.ports import EntailmentJudge, Generator, Listener, QuestionExpander, Reranker, Searcher
 from tasks.retrieval.expand import AbbreviationExpander, list_entries
+from tasks.retrieval.overview import SummarySearch
 from tasks.retrieval.search import HybridSearcher
+from tasks.retrieval.topic import find_topic
 from tasks.wiring.models import Models
 
 
@@ -226,6 +228,17 @@ class ServingSearcher:
                 if all(len(hits) == limit for hits in found) or self._app.serving_pipeline() == pipeline:
                     return found
 
+    def _summaries(self, pipeline: Pipeline, questions: Sequence[Question]) -> SummarySearch | None:
+        """Where a question asks for them and there are any; an ingest may make the first ones at any moment."""
+        app = self._app
+        if app.settings.summaries == "none" or not any(find_topic(question.text) for question in questions):
+            return None
+        if not app.summaries.has_summaries(pipeline.fingerprint):
+            return None
+        return SummarySearch(
+            pipeline.collection.summaries.name, index=app.index, summaries=app.summaries, reader=app.passages
+        )
+
     def _search(self, pipeline: Pipeline, questions: Sequence[Question], limit: int) -> list[list[Hit]]:
         searcher = HybridSearcher(
             pipeline.collection.name,
@@ -234,6 +247,7 @@ class ServingSearcher:
             reader=self._app.passages,
             alpha=self._app.settings.search_alpha,
             reranker=self._app.reranker,
+            summaries=self._summaries(pipeline, questions),
         )
         if any(question.expansions is None for question in questions):
             questions = self._app.expand_questions(questions)

@@ -74,7 +74,7 @@ class Erasure(Training):
         """
         now = datetime.now(UTC)
         hidden = HiddenDocuments(self.database)
-        collections = [pipeline.collection for pipeline in self.written_pipelines()]
+        collections = [one.collection for one in self.list_contents()]
         with ExitStack() as leases:
             for source in sorted({one.source for one in subject.documents}):
                 leases.enter_context(self.hold_source(subject.tenant, source))
@@ -82,7 +82,7 @@ class Erasure(Training):
                 subject,
                 [
                     hidden,
-                    IndexedTexts(self.index, collections, hidden.list_chunks),
+                    IndexedTexts(self.index, collections, hidden.list_rows),
                     FrozenTexts(self, now),
                     Scratch(self.settings.home / "tmp"),
                     DatabaseTexts(self.database),

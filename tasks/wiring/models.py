@@ -8,12 +8,15 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.documents.chunk import embedded_text
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError
 from tasks.integrations.artifacts import Artifacts
 from tasks.integrations.database.registry import DatabaseAdapters, DatabaseChampions, DatabaseLineage
 from tasks.ports import Generator
 from tasks.prompting import PROMPT_VERSION
+from tasks.retrieval.written import WrittenSummaries
 from tasks.settings import Settings
+from tasks.summary_ports import SummaryMaker
 from tasks.training_models import Adapter, TrainedAdapter
 from tasks.wiring.spaces import Spaces
 
@@ -125,6 +128,24 @@ class Models(Spaces):
         from tasks.integrations.openai import OpenAIGenerator
 
         return OpenAIGenerator(self.settings)
+
+    @property
+    def summary_maker(self) -> SummaryMaker | None:
+        """See `Spaces`; with EXPERTLOOP_SUMMARIES=written the endpoint writes them.
+
+        Raises:
+            ConfigurationError: There is no endpoint.
+        """
+        if self.settings.summaries != "written":
+            return super().summary_maker
+        if self.settings.generator != "openai":
+            raise ConfigurationError(
+                f"EXPERTLOOP_SUMMARIES is 'written', and EXPERTLOOP_GENERATOR is {self.settings.generator!r}: only an "
+                "endpoint writes summaries",
+                advice="set EXPERTLOOP_GENERATOR to openai, or EXPERTLOOP_SUMMARIES to extracted",
+            )
+        # The base model: a champion was taught to answer, and the next one must not have all texts summarised again.
+        return WrittenSummaries(self.extracted_summaries, self._endpoint, embedded_text=embedded_text)
 
     @cached_property
     def _vllm(self) -> VLLMAdapters:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from tasks.errors import ConfigurationError
 from tasks.models import Pipeline
 from tasks.retrieval.rebuild import Place
-from tasks.wiring.spaces import Spaces
+from tasks.wiring.spaces import Contents, Spaces
 
 
 class Rebuilding(Spaces):
@@ -33,22 +33,22 @@ class Rebuilding(Spaces):
             sources = {pair for pipeline in pipelines for pair in self.index_truth.list_sources(pipeline.fingerprint)}
             for tenant, source in sorted(sources):
                 held.enter_context(self.hold_source(tenant, source))
-            for pipeline in pipelines:
-                self.index.ensure_collection(pipeline.collection)
+            contents = self.list_contents()
+            for one in contents:
+                self.index.ensure_collection(one.collection)
             yield {
-                pipeline.collection.name: [
-                    self._place(pipeline, tenant) for tenant in self.list_index_tenants(pipeline)
-                ]
-                for pipeline in pipelines
+                one.collection.name: [self._place(one, tenant) for tenant in self.list_index_tenants(one.pipeline)]
+                for one in contents
             }
 
-    def _place(self, pipeline: Pipeline, tenant: str) -> Place:
+    def _place(self, contents: Contents, tenant: str) -> Place:
+        fingerprint = contents.pipeline.fingerprint
         return Place(
-            fingerprint=pipeline.fingerprint,
+            fingerprint=fingerprint,
             tenant=tenant,
-            space=self.spaces()[pipeline.fingerprint],
-            truth=self.index_truth,
-            versions=self.versions,
+            space=self.spaces()[fingerprint]._replace(collection=contents.collection.name),
+            truth=contents.truth,
+            versions=contents.versions,
             cache=self.vector_cache,
             store=self.index,
         )

@@ -95,7 +95,7 @@ class Serving(Curation):
         serving = self.serving_pipeline()
         if serving is None:
             return ["nothing is ingested yet"]
-        if self.index_is_empty(serving) and any(self.catalogue.list_live_chunk_ids(self.settings.tenant)):
+        if self.index_is_empty(serving.collection) and any(self.catalogue.list_live_chunk_ids(self.settings.tenant)):
             return ["the index lost its rows"]
         return []
 

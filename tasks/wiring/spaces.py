@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from functools import cached_property
+from typing import NamedTuple, TypeVar
 
+from tasks.answering.sentences import cut_sentences
 from tasks.documents.chunk import CHUNKER_VERSION, embedded_text
 from tasks.errors import ConfigurationError, ProductError
 from tasks.language import detect_language
-from tasks.models import EmbedderSpec, Pipeline, Run
-from tasks.ports import Embedder
+from tasks.models import CollectionSpec, EmbedderSpec, Pipeline, Run, name_summaries
+from tasks.ports import Embedder, IndexTruth, VersionReader
 from tasks.retrieval.analysis import ANALYSIS_VERSION, analyse_text
-from tasks.retrieval.index import Space, index_versions
+from tasks.retrieval.index import Space, index_versions, summarise_versions
+from tasks.retrieval.summarise import ExtractedSummaries
 from tasks.settings import Settings
+from tasks.summary_ports import SummaryMaker
 from tasks.wiring.documents import Documents
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -21,6 +28,15 @@ PACKAGED_EMBEDDERS = ("default", "minilm", "use")
 FIRST_SHARES = {"en": 0.8}
 DEFAULT_FIRST_SHARE = 0.2
 """How much MiniLM counts in a question's similarity, by its language; docs/decisions/0010 has the table."""
+
+
+class Contents(NamedTuple):
+    """What one collection of the vector store must hold, and where that is written."""
+
+    pipeline: Pipeline
+    collection: CollectionSpec
+    truth: IndexTruth
+    versions: VersionReader
 
 
 class Spaces(Documents):
@@ -112,19 +128,42 @@ class Spaces(Documents):
         return [pipeline for pipeline in found if pipeline is not None]
 
     def open_pipeline(self) -> Pipeline:
-        """The settings' pipeline, with its collection ready to be written."""
-        pipeline = self.current_pipeline()
+        """The settings' pipeline, with its collection ready to be written.
+
+        Raises:
+            ConfigurationError: There is nothing to embed or to summarise with, as the settings want it.
+        """
+        pipeline, maker = self.current_pipeline(), self.summary_maker
+        logger.info("pipeline fingerprint=%s summaries=%s", pipeline.fingerprint, maker.rules if maker else "none")
         for name in self.collections.open_collection(pipeline):
-            self.index.drop_collection(name)
+            self.drop_collection(name)
         for written in self.written_pipelines():
             self.index.ensure_collection(written.collection)
-            if self.index_is_empty(written):
+            if self.index_is_empty(written.collection):
                 self.versions.mark_unindexed(written.fingerprint)
+            if self.summaries.has_summaries(written.fingerprint):
+                self.index.ensure_collection(written.collection.summaries)
+                if self.index_is_empty(written.collection.summaries):
+                    self.summaries.mark_unsummarised(written.fingerprint)
         return pipeline
 
-    def index_is_empty(self, pipeline: Pipeline) -> bool:
+    def index_is_empty(self, collection: CollectionSpec) -> bool:
         """Whether the vector store lost (or never had) the collection's rows."""
-        return next(self.index.list_chunk_ids(pipeline.collection.name, self.settings.tenant), None) is None
+        return next(self.index.list_chunk_ids(collection.name, self.settings.tenant), None) is None
+
+    def drop_collection(self, name: str) -> None:
+        """Remove a collection, and the one beside it."""
+        self.index.drop_collection(name)
+        self.index.drop_collection(name_summaries(name))
+
+    def list_contents(self) -> list[Contents]:
+        """The collections of the pipelines that are kept up; one with summaries only where there are any."""
+        found = []
+        for pipeline in self.written_pipelines():
+            found.append(Contents(pipeline, pipeline.collection, self.index_truth, self.versions))
+            if self.summaries.has_summaries(pipeline.fingerprint):
+                found.append(Contents(pipeline, pipeline.collection.summaries, self.summary_truth, self.summaries))
+        return found
 
     def spaces(self) -> dict[str, Space]:
         """What is written into each collection, by pipeline fingerprint."""
@@ -161,3 +200,33 @@ class Spaces(Documents):
             )
         )
         self.runs.add_embedded(run.run_id, embedded)
+
+    @property
+    def summary_maker(self) -> SummaryMaker | None:
+        """Makes summaries as the settings say; None: nobody does."""
+        return None if self.settings.summaries == "none" else self.extracted_summaries
+
+    @cached_property
+    def extracted_summaries(self) -> ExtractedSummaries:
+        """Makes them of documents' own sentences."""
+        return ExtractedSummaries(split_sentences=cut_sentences, embedded_text=embedded_text)
+
+    def summarise_versions(self, run: Run) -> int:
+        """Summarise what is indexed and not summarised yet; returns how many summaries were written."""
+        maker = self.summary_maker
+        if maker is None:
+            return 0
+        return self.with_collections(
+            lambda _: summarise_versions(
+                run,
+                maker=maker,
+                spaces={
+                    key: space._replace(collection=name_summaries(space.collection))
+                    for key, space in self.spaces().items()
+                },
+                versions=self.versions,
+                summaries=self.summaries,
+                cache=self.vector_cache,
+                index=self.index,
+            )
+        )

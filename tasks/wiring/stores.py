@@ -18,6 +18,8 @@ from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.manifest import DatabaseManifest
 from tasks.integrations.database.passages import DatabasePassages
 from tasks.integrations.database.runs import DatabaseRunLog
+from tasks.integrations.database.summaries import DatabaseSummaries
+from tasks.integrations.database.summaries_schema import summaries
 from tasks.integrations.database.vector_cache import DatabaseVectorCache, NoVectorCache
 from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
 from tasks.models import Run, derive_id
@@ -86,6 +88,11 @@ class Stores:
         return DatabaseDefinitions(self.database)
 
     @cached_property
+    def summaries(self) -> DatabaseSummaries:
+        """What documents and their sections are about."""
+        return DatabaseSummaries(self.database)
+
+    @cached_property
     def catalogue(self) -> Catalogue:
         """What the doors list."""
         return Catalogue(self.database)
@@ -136,6 +143,11 @@ class Stores:
     def index_truth(self) -> DatabaseIndexTruth:
         """What the vector store must hold."""
         return DatabaseIndexTruth(self.database)
+
+    @cached_property
+    def summary_truth(self) -> DatabaseIndexTruth:
+        """The same of its collections with summaries."""
+        return DatabaseIndexTruth(self.database, summaries.c.summary_id)
 
     def hold_source(self, tenant: str, source: str) -> AbstractContextManager[str]:
         """The lease of a source: whoever has it is the only one that changes its documents and their chunks."""

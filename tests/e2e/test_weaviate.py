@@ -42,6 +42,15 @@ def done(finished: Finished) -> dict[str, Any]:
     return finished.record
 
 
+def look_after(shell: CommandLine, command: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `index COMMAND` says of the chunks, and of the summaries beside them."""
+    finished = shell.run("index", command, "--json")
+    assert finished.code == 0, finished.errors
+    chunks, summaries = finished.records
+    assert summaries["collection"] == f"{chunks['collection']}_summaries"
+    return chunks, summaries
+
+
 def search(shell: CommandLine) -> list[str]:
     return [hit["chunk_id"] for hit in done(shell.run("search", QUESTION, "--k", "5", "--json"))["hits"]]
 
@@ -62,15 +71,19 @@ def test_documents_are_ingested_into_weaviate_and_questions_answered_from_it(
     findings = {record["what"]: record for record in shell.run("doctor", "--json").records}
     assert findings["index"]["state"] == "ok"
     assert f"127.0.0.1:{weaviate_server.http_port}, Weaviate 1." in findings["index"]["detail"]
-    verified = done(shell.run("index", "verify", "--json"))
-    assert verified.keys() == VERIFIED
-    assert {key: verified[key] for key in ("missing", "extra", "self_recall", "repaired")} == {
-        "missing": 0,
-        "extra": 0,
-        "self_recall": 1.0,
-        "repaired": 0,
-    }
-    assert verified["expected"] == ledger["chunks"]
+    chunks, summaries = look_after(shell, "verify")
+    for verified in (chunks, summaries):
+        assert verified.keys() == VERIFIED
+        assert {key: verified[key] for key in ("missing", "extra", "self_recall", "repaired")} == {
+            "missing": 0,
+            "extra": 0,
+            "self_recall": 1.0,
+            "repaired": 0,
+        }
+    assert (chunks["expected"], summaries["expected"]) == (ledger["chunks"], len(DOCUMENTS))
+    (first, *_) = done(shell.run("search", "What is the guide on VPN about?", "--json"))["hits"]
+    assert first["uri"].endswith("vpn-setup-howto.md")
+    assert first["text"].startswith("How to get on the VPN")
     assert done(shell.run("ingest", "documents", "--json"))["unchanged"] == len(DOCUMENTS)
     assert not (shell.home / "index").exists()
 
@@ -80,6 +93,8 @@ def test_rebuild_alone_moves_from_lancedb_to_weaviate_and_back(
 ) -> None:
     company = company.set(EXPERTLOOP_CHUNK_TOKENS="180")  # a collection that no other test of this server has made
     ledger = done(company.run("ingest", "documents", "--json"))
+    present = [one["present"] for one in look_after(company, "status")]
+    assert present[0] == ledger["chunks"]
     before = search(company)
     shutil.rmtree(company.folder / "documents")  # nobody may need them again
     there = company.set(EXPERTLOOP_INDEX_URL=weaviate_server.url)
@@ -91,14 +106,14 @@ def test_rebuild_alone_moves_from_lancedb_to_weaviate_and_back(
     finally:
         kill_group(killed)
     assert search(company) == before
-    done(there.run("index", "rebuild", "--json"))
-    assert done(there.run("index", "status", "--json"))["present"] == ledger["chunks"]
+    look_after(there, "rebuild")
+    assert [one["present"] for one in look_after(there, "status")] == present
     assert search(there) == before
 
     shutil.rmtree(company.home / "index")
-    rebuilt = done(company.run("index", "rebuild", "--json"))
-    assert (rebuilt["written"], rebuilt["embedded"]) == (ledger["chunks"], 0)
-    assert done(company.run("index", "verify", "--json"))["repaired"] == 0
+    rebuilt = look_after(company, "rebuild")
+    assert [(one["written"], one["embedded"]) for one in rebuilt] == [(count, 0) for count in present]
+    assert [one["repaired"] for one in look_after(company, "verify")] == [0, 0]
     assert search(company) == before
 
     refused = there.run("index", "drop")

@@ -43,9 +43,11 @@ from tasks.integrations.database.schema import (
     served_answers,
     versions,
 )
+from tasks.integrations.database.summaries_schema import summaries
 
 CLEANED = frozenset({
-    *("documents", "document_readers", "versions", "chunks", "definitions", "cached_vectors", "listing", "runs"),
+    *("documents", "document_readers", "versions", "chunks", "definitions", "summaries", "cached_vectors"),
+    *("listing", "runs"),
     *("pairs", "pair_evidence", "pair_bands"),
     *("arm_answers", "cases", "case_messages"),
     *("questions", "answers", "gaps", "served_answers", "feedback", "evaluation_results", "audit", "api_keys"),
@@ -82,16 +84,17 @@ class HiddenDocuments:
             ).rowcount
         return (Cleaned(store=_STORE, what="documents taken from readers", count=hidden),)
 
-    def list_chunks(self, document_ids: Collection[str]) -> list[str]:
-        """chunk_ids of every version."""
-        query = (
-            sa.select(chunks.c.chunk_id)
-            .join(versions, versions.c.version_id == chunks.c.version_id)
-            .where(versions.c.document_id.in_(document_ids))
-            .order_by(chunks.c.chunk_id)
+    def list_rows(self, document_ids: Collection[str]) -> list[str]:
+        """chunk_ids and summary_ids of every version."""
+        theirs = versions.c.document_id.in_(document_ids)
+        indexed = sa.union_all(
+            *(
+                sa.select(row_id).join(versions, versions.c.version_id == row_id.table.c.version_id).where(theirs)
+                for row_id in (chunks.c.chunk_id, summaries.c.summary_id)
+            )
         )
         with self._database.read() as connection:
-            return list(connection.execute(query).scalars())
+            return sorted(connection.execute(indexed).scalars())
 
     def list_collections(self) -> list[str]:
         """Names of all, serving or not."""
@@ -189,18 +192,26 @@ def _erase_documents(connection: Connection, subject: Subject) -> dict[str, int]
 
 
 def _delete_vectors(connection: Connection, document_ids: Sequence[str]) -> int:
-    """Cached embeddings of chunks, where no other document has the same chunk."""
+    """Cached embeddings of chunks and summaries, where no other document has the same one."""
     theirs = sa.select(versions.c.version_id).where(versions.c.document_id.in_(document_ids))
-    keys = sa.select(chunks.c.embedding_key).where(chunks.c.version_id.in_(theirs))
-    others = sa.select(chunks.c.embedding_key).where(chunks.c.version_id.not_in(theirs))
     found = cached_vectors.c.embedding_key
-    return _delete(connection, cached_vectors, sa.and_(found.in_(keys), found.not_in(others)))
+    return sum(
+        _delete(
+            connection,
+            cached_vectors,
+            sa.and_(
+                found.in_(sa.select(table.c.embedding_key).where(table.c.version_id.in_(theirs))),
+                found.not_in(sa.select(table.c.embedding_key).where(table.c.version_id.not_in(theirs))),
+            ),
+        )
+        for table in (chunks, summaries)
+    )
 
 
 def _empty_versions(connection: Connection, document_ids: Sequence[str]) -> int:
     theirs = versions.c.document_id.in_(document_ids)
     version_ids = sa.select(versions.c.version_id).where(theirs)
-    for table in (chunks, definitions):
+    for table in (chunks, definitions, summaries):
         connection.execute(sa.delete(table).where(table.c.version_id.in_(version_ids)))
     empty = {"text": "", "title": "", "state": "swept", "source": "", "groups": [], "chunk_count": 0}
     return connection.execute(sa.update(versions).where(theirs).values(empty)).rowcount

@@ -63,6 +63,7 @@ def version_row(run: Run, version: NewVersion) -> dict[str, Any]:
         "chunk_count": len(version.document.chunks),
         "copied_from": version.copied_from,
         "definition_rules": None,  # a text that is written again is looked through again
+        "summary_rules": None,
     }
 
 

@@ -142,10 +142,12 @@ versions = sa.Table(
     sa.Column("chunk_count", sa.Integer, nullable=False),
     _id("copied_from"),  # the version a rename copied; its vectors are taken over
     sa.Column("definition_rules", sa.Integer),  # by which its definitions were found; null: not looked for yet
+    sa.Column("summary_rules", sa.String(64)),  # by which the summaries that are indexed were made; null: not yet
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Index("ix_versions_document_id", "document_id"),
     # With the rules in the index nobody reads through long texts to find that all of them are learnt from.
     sa.Index("ix_versions_tenant_source_state_rules", "tenant", "source", "state", "definition_rules"),
+    sa.Index("ix_versions_tenant_source_state_summaries", "tenant", "source", "state", "summary_rules"),
 )
 
 chunks = sa.Table(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.rows import chunk_from_row
 from tasks.integrations.database.schema import chunks, collections, documents, listing, versions
+from tasks.integrations.database.summaries_schema import summaries
 from tasks.integrations.database.writing import copied_version, write_versions
 from tasks.models import Pipeline, Run
 from tasks.ports import IndexedChunk, StoredVersion, Superseded
@@ -29,16 +31,6 @@ class DatabaseVersions:
 
     def read_versions(self, version_ids: Sequence[str]) -> list[StoredVersion]:
         """Versions with their chunks in order of position; unknown ids are left out."""
-        # A document's readers change without a new version: those of today are what belongs into the vector store.
-        current = sa.and_(
-            documents.c.document_id == versions.c.document_id, documents.c.content_hash == versions.c.content_hash
-        )
-        heads = (
-            sa.select(versions, documents.c.groups.label("current_groups"))
-            .join(documents, current, isouter=True)
-            .where(versions.c.version_id.in_(version_ids))
-            .order_by(versions.c.version_id)
-        )
         parts = (
             sa.select(chunks)
             .where(chunks.c.version_id.in_(version_ids))
@@ -49,22 +41,7 @@ class DatabaseVersions:
             for row in connection.execute(parts).mappings():
                 indexed = IndexedChunk(row["chunk_id"], row["embedding_key"], chunk_from_row(dict(row)))
                 by_version.setdefault(row["version_id"], []).append(indexed)
-            return [
-                StoredVersion(
-                    version_id=row["version_id"],
-                    document_id=row["document_id"],
-                    tenant=row["tenant"],
-                    source=row["source"],
-                    fingerprint=row["fingerprint"],
-                    title=row["title"],
-                    document_type=row["document_type"],
-                    modified=row["modified"],
-                    groups=tuple(row["groups"] if row["current_groups"] is None else row["current_groups"]),
-                    copied_from=row["copied_from"],
-                    chunks=tuple(by_version.get(row["version_id"], ())),
-                )
-                for row in connection.execute(heads).mappings()
-            ]
+            return read_stored(connection, version_ids, by_version)
 
     def mark_ready(self, run: Run, version_ids: Sequence[str]) -> None:
         """Their chunks are in the vector store."""
@@ -116,18 +93,24 @@ class DatabaseVersions:
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(query.where(versions.c.version_id > last)).all()
-                chunk_ids = _chunk_ids(connection, [row.version_id for row in rows])
-                page = [Superseded(r.version_id, r.fingerprint, chunk_ids.get(r.version_id, [])) for r in rows]
+                ids = [row.version_id for row in rows]
+                in_chunks, in_summaries = (
+                    _list_ids(connection, column, ids) for column in (chunks.c.chunk_id, summaries.c.summary_id)
+                )
+                page = [
+                    Superseded(r.version_id, r.fingerprint, in_chunks[r.version_id], in_summaries[r.version_id])
+                    for r in rows
+                ]
             if not page:
                 return
             last = page[-1].version_id
             yield page
 
     def mark_swept(self, run: Run, version_ids: Sequence[str]) -> None:
-        """Their rows left the vector store: drop text, chunks and definitions, keep the version as history."""
+        """Their rows left the vector store: drop all that is text of them, keep the version as history."""
         with self._database.write() as connection:
             check_lease(connection, run.lease_token)
-            for table in (chunks, definitions):
+            for table in (chunks, definitions, summaries):
                 connection.execute(sa.delete(table).where(table.c.version_id.in_(version_ids)))
             connection.execute(
                 sa.update(versions).where(versions.c.version_id.in_(version_ids)).values(state="swept", text="")
@@ -286,9 +269,44 @@ def waits_for_flip() -> sa.ColumnElement[bool]:
     )
 
 
-def _chunk_ids(connection: Connection, version_ids: Sequence[str]) -> dict[str, list[str]]:
-    query = sa.select(chunks.c.version_id, chunks.c.chunk_id).where(chunks.c.version_id.in_(version_ids))
-    found: dict[str, list[str]] = {}
-    for version_id, chunk_id in connection.execute(query):
-        found.setdefault(version_id, []).append(chunk_id)
+def read_stored(
+    connection: Connection, version_ids: Sequence[str], parts: Mapping[str, Sequence[IndexedChunk]]
+) -> list[StoredVersion]:
+    """Versions with the parts that the vector store holds of each; unknown ids are left out."""
+    # A document's readers change without a new version: those of today are what belongs into the vector store.
+    current = sa.and_(
+        documents.c.document_id == versions.c.document_id, documents.c.content_hash == versions.c.content_hash
+    )
+    heads = (
+        sa.select(versions, documents.c.groups.label("current_groups"))
+        .join(documents, current, isouter=True)
+        .where(versions.c.version_id.in_(version_ids))
+        .order_by(versions.c.version_id)
+    )
+    return [
+        StoredVersion(
+            version_id=row["version_id"],
+            document_id=row["document_id"],
+            tenant=row["tenant"],
+            source=row["source"],
+            fingerprint=row["fingerprint"],
+            title=row["title"],
+            document_type=row["document_type"],
+            modified=row["modified"],
+            groups=tuple(row["groups"] if row["current_groups"] is None else row["current_groups"]),
+            copied_from=row["copied_from"],
+            chunks=tuple(parts.get(row["version_id"], ())),
+        )
+        for row in connection.execute(heads).mappings()
+    ]
+
+
+def _list_ids(
+    connection: Connection, column: sa.Column[str], version_ids: Sequence[str]
+) -> defaultdict[str, list[str]]:
+    """Ids of a table's rows by their version."""
+    theirs = column.table.c.version_id
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for version_id, row_id in connection.execute(sa.select(theirs, column).where(theirs.in_(version_ids))):
+        found[version_id].append(row_id)
     return found

@@ -27,6 +27,7 @@ from tasks.integrations.database import (
     engine,
     erasure_schema,
     registry_schema,
+    summaries_schema,
 )
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import Leases, check_lease
@@ -37,7 +38,7 @@ from tasks.models import EmbedderIdentity
 
 def test_the_migrations_make_exactly_the_declared_tables(database: Database) -> None:
     declared = [approvals_schema, arms_schema, automation_schema, cases_schema, definitions_schema, erasure_schema]
-    assert all(module.metadata is metadata for module in (*declared, registry_schema))
+    assert all(module.metadata is metadata for module in (*declared, registry_schema, summaries_schema))
     with database.read() as connection:
         # Alembic does not look at `ddl_if`.
         absent = {"ix_documents_tenant_source_path"} if connection.dialect.name == "postgresql" else set()
