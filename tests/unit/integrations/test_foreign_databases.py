@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -60,7 +61,7 @@ def test_a_frozen_database_of_a_source_of_cases_or_of_an_outbox_is_given_up_in_t
         sending = pool.submit(out.deliver, message())
         wait_until_someone_waits(url)
         proxy.hang()
-        waiting = [pool.submit(list, rows), pool.submit(list, cases), sending]
+        waiting: list[Future[Any]] = [pool.submit(list, rows), pool.submit(list, cases), sending]
         wait(waiting, timeout=2 * NOTICED_SECONDS)
         proxy.heal()
         faults = [one.exception(timeout=0) for one in waiting]
