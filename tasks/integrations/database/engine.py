@@ -18,7 +18,7 @@ from tasks.integrations.database.address import SILENCE_SECONDS, limit_connectin
 from tasks.integrations.database.faults import map_fault
 from tasks.integrations.database.locks import lock_name
 
-HEAD_REVISION = "0014"
+HEAD_REVISION = "0015"
 """The newest file in migrations/versions; a test compares."""
 
 KEYS_AT_ONCE = 10_000
