@@ -11,12 +11,13 @@ VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, and sees the folder of the adapters under
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
+from threading import get_ident
 
 from pydantic import BaseModel, ValidationError
 
@@ -75,18 +76,19 @@ class VLLMAdapters:
             BackendUnavailable: The server does not answer, or does not load it; the message has its reason.
         """
         name = self._prefix + adapter_id
-        return _AdaptedEndpoint(self, self._settings, adapter_id, name, self._share(name, folder))
+        return _AdaptedEndpoint(self, self._settings, adapter_id, name, folder)
 
     def load(self, name: str, folder: Path) -> None:
-        """Let the server load what it does not have.
+        """Let the server load what it does not have, from a copy of the folder where it sees it.
 
         Raises:
             BackendUnavailable: It cannot.
         """
+        shared = self._share(name, folder)
         if name in self._list():
             return
         try:
-            self._endpoint.tell("load_lora_adapter", {"lora_name": name, "lora_path": str(folder)})
+            self._endpoint.tell("load_lora_adapter", {"lora_name": name, "lora_path": str(shared)})
         except ConfigurationError as error:
             # Another of our processes may have been quicker.
             if name not in self._list():
@@ -124,19 +126,15 @@ class VLLMAdapters:
             ) from error
 
     def _share(self, name: str, folder: Path) -> Path:
-        """The adapter's files where the server sees them; whole or not there."""
+        """The adapter's files where the server sees them; each is whole or not there, also when several copy it."""
         target = self._shared / name
-        if all((target / file).is_file() and hash_file(target / file) == hash_file(folder / file) for file in _FILES):
-            return target
         try:
-            self._shared.mkdir(parents=True, exist_ok=True)
-            scratch = Path(mkdtemp(dir=self._shared))
+            target.mkdir(parents=True, exist_ok=True)
             for file in _FILES:
-                shutil.copyfile(folder / file, scratch / file)
-            # The server may run as another account.
-            scratch.chmod(0o755)
-            shutil.rmtree(target, ignore_errors=True)
-            scratch.rename(target)
+                if not (target / file).is_file() or hash_file(target / file) != hash_file(folder / file):
+                    scratch = target / f".{file}-{os.getpid()}-{get_ident()}"
+                    shutil.copyfile(folder / file, scratch)
+                    scratch.replace(target / file)
         except OSError as error:
             raise BackendUnavailable(
                 f"adapter {name} cannot be copied to {self._shared}: {error}",

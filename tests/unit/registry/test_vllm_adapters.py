@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -144,6 +145,18 @@ def test_a_restarted_server_has_its_adapter_loaded_again(app: Application, serve
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, [app] * 8)) == {("one", "one")}
     assert len(server.adapters) == 1
+
+
+def test_files_that_another_process_deleted_are_copied_anew_for_a_server_that_lost_them(
+    app: Application, server: VLLMServer, tmp_path: Path
+) -> None:
+    promote(app, "one")
+    ask(app)
+    shutil.rmtree(tmp_path / "shared")
+    server.restart()
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, [app] * 8)) == {("one", "one")}
+    assert [folder.name.rpartition("-")[2] for folder in (tmp_path / "shared").iterdir()] == ["one"]
 
 
 @pytest.mark.parametrize("why", ["rank", "not allowed", "not seen"])
