@@ -10,16 +10,19 @@ from tasks.cases.tasks import empty_outbox
 
 
 @flow(name="reconcile", persist_result=False)
-def reconcile(silent_minutes: NonNegativeInt = 20) -> list[str]:
+def reconcile(silent_minutes: NonNegativeInt = 20, listen_seconds: NonNegativeInt = 240) -> list[str]:
     """Compare what is with what should be.
 
     Args:
         silent_minutes: A run that was not heard of for so long is lost: twice what the automations wait.
+        listen_seconds: And the server must then have answered for so long, with the run still silent: longer than the
+            180 s between two of Prefect's heartbeats and the 30 s in which a run finds a server that came back.
 
     Returns:
         The scopes for which a training was asked for.
     """
-    end_lost_runs(silent_minutes)
     end_overdue_approvals()
     empty_outbox()
-    return start_missed_trainings()
+    due = start_missed_trainings()
+    end_lost_runs(silent_minutes, listen_seconds)  # last, since it may listen for a while
+    return due

@@ -37,10 +37,15 @@ class FlowServer(Protocol):
             key: Of the reason.
         """
 
-    def end_lost_runs(self, silence: timedelta) -> list[str]:
+    def end_lost_runs(self, silence: timedelta, listening: timedelta) -> list[str]:
         """Crash our runs that were taken, or sent a heartbeat, and then nothing for so long; returns their names.
 
         One that never sent a heartbeat is left: its silence says nothing.
+
+        Args:
+            silence: So long nothing was heard of it.
+            listening: So long the server is then seen to answer, with the run still silent; without such runs
+                nothing is waited for. More than lies between two heartbeats.
         """
 
     def send_events(self, events: Sequence[ProcessEvent]) -> None:

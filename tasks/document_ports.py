@@ -58,6 +58,10 @@ class PartitionJob(NamedTuple):
     language: str | None
 
 
+NEEDS = "needs-"
+"""How a reason begins that a program would overcome, whose name follows."""
+
+
 class PartitionOutcome(NamedTuple):
     """Exactly one of `document` and `problem` is set."""
 
@@ -76,6 +80,10 @@ class Partitioner(Protocol):
     @property
     def capabilities(self) -> str:
         """Changes when a file that failed might be readable now (a program was installed, a limit raised)."""
+
+    @property
+    def supplied(self) -> frozenset[str]:
+        """Reasons for unread parts that hold no more: `needs-…` of each program that is there."""
 
     def partition_documents(self, jobs: Iterable[PartitionJob]) -> Iterator[PartitionOutcome]:
         """Yield one outcome a job, in any order; a file that hangs, crashes or eats memory is only its own problem."""
@@ -114,6 +122,8 @@ class NewVersion(NamedTuple):
     groups: tuple[str, ...]
     embedding_keys: tuple[str, ...]
     copied_from: str | None = None
+    wants: str = ""
+    """Reasons `needs-…` for which parts of it were not read, in order; empty: with their programs it is the same."""
 
 
 class Reading(NamedTuple):
@@ -159,10 +169,17 @@ class Manifest(Protocol):
     def add_listing(self, run: Run, documents: Sequence[ListedDocument]) -> None:
         """Write a part of the listing; a path listed twice becomes a second, quarantined entry."""
 
-    def compare_listing(self, run: Run, *, capabilities: str, batch_documents: int) -> int:
-        """Settle what needs no reading, take over new readers, number the rest in batches; returns their count."""
+    def compare_listing(self, run: Run, *, capabilities: str, supplied: frozenset[str], batch_documents: int) -> int:
+        """Settle what needs no reading, take over new readers, number the rest in batches; returns their count.
 
-    def read_candidates(self, run: Run, batch: int) -> list[Candidate]:
+        Args:
+            run: Of the source.
+            capabilities: Of the partitioner; what failed under the same is not read again.
+            supplied: Of the partitioner; what has parts that were unread for want of one of these is read again.
+            batch_documents: At most so many in a batch.
+        """
+
+    def read_candidates(self, run: Run, batch: int, *, supplied: frozenset[str]) -> list[Candidate]:
         """The candidates of one batch that have no outcome yet."""
 
     def find_renamed(self, run: Run, content_hash: str, *, claimed: Collection[str]) -> tuple[str, str] | None:

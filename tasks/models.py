@@ -38,14 +38,14 @@ def derive_document_id(tenant: str, source: str, path: str) -> str:
     return derive_id("document", tenant, source, path)
 
 
-def derive_version_id(document_id: str, content_hash: str, fingerprint: str) -> str:
-    """One version per content and pipeline that read it."""
-    return derive_id("version", document_id, content_hash, fingerprint)
+def derive_version_id(document_id: str, content_hash: str, fingerprint: str, wants: str = "") -> str:
+    """One version per content, pipeline that read it, and programs that the reading lacked."""
+    return derive_id("version", document_id, content_hash, fingerprint, *filter(None, [wants]))
 
 
-def derive_chunk_id(document_id: str, content_hash: str, fingerprint: str, position: int) -> str:
+def derive_chunk_id(document_id: str, content_hash: str, fingerprint: str, position: int, wants: str = "") -> str:
     """One chunk per version and position (counted from 0)."""
-    return derive_id("chunk", document_id, content_hash, fingerprint, position)
+    return derive_id("chunk", document_id, content_hash, fingerprint, position, *filter(None, [wants]))
 
 
 def hash_text(text: str) -> str:

@@ -236,6 +236,13 @@ class TextReader(Protocol):
         """The text of the live version, or None where there is none that they may read."""
 
 
+class GivenReader(TextReader, Protocol):
+    """What an answer that was given before is compared with."""
+
+    def list_readable(self, tenant: str, uris: Sequence[str], principals: frozenset[str]) -> frozenset[str]:
+        """Those of live documents that one of the principals may read."""
+
+
 class PassageReader(TextReader, Protocol):
     """The database's side of a search: what is live and readable at this moment."""
 

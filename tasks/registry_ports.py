@@ -71,7 +71,11 @@ class ChampionStore(Protocol):
         """The adapter_id; None: the base model alone."""
 
     def promote(self, adapter_id: str, move: Move) -> ChampionChange | None:
-        """Make it the champion and say so of the adapter, in one commit; None, nothing written, when it is already."""
+        """Make it the champion and say so of the adapter, in one commit; None, nothing written, when it is already.
+
+        Raises:
+            ConfigurationError: It is marked in that moment.
+        """
 
     def roll_back(self, move: Move) -> ChampionChange | None:
         """Back to the champion before this one; None when there was none."""
@@ -119,5 +123,12 @@ class ArtifactStore(Protocol):
 
         Raises:
             ArtifactCorrupt: One is missing, or is not what was written.
+            BackendUnavailable: The store does not answer.
+        """
+
+    def sweep_former(self, name: str, *, keep: str, before: datetime) -> None:
+        """Delete other folders of a name, put before a moment: who read a row that names one has fetched it by then.
+
+        Raises:
             BackendUnavailable: The store does not answer.
         """

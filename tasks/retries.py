@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE, CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
-from tasks.errors import TransientError
+from tasks.errors import DeadlineExceeded, TransientError
 
 RETRIES = 3
 
@@ -26,7 +26,8 @@ class TaskOptions(TypedDict):
 
 
 def _is_transient(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    return isinstance(state.data, TransientError)
+    # Time that is over does not come back.
+    return isinstance(state.data, TransientError) and not isinstance(state.data, DeadlineExceeded)
 
 
 def touches_backends() -> TaskOptions:

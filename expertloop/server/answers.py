@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -14,11 +13,11 @@ from expertloop.results import SearchResult, describe_hit
 from expertloop.server.access import CallerOf
 from expertloop.server.bodies import IdempotencyKey, RequestId, SearchBody, ServicesOf, TimedBody, note_question
 from expertloop.server.events import format_event
-from expertloop.server.once import give_answer
+from expertloop.server.once import describe_replay, give_answer
 from expertloop.server.problems import describe_error
 from expertloop.server.services import Services
 from expertloop.server.streaming import Found, Part, Retracted, Told, follow_answer
-from expertloop.server.work import AnswerJob, SearchJob, ask_as
+from expertloop.server.work import AnswerJob, SearchJob, ask_as, make_job
 from tasks.errors import ProductError
 from tasks.models import Answer
 
@@ -62,15 +61,19 @@ async def answer(
     has not finished its text a little before is cut, and documents are quoted where nothing of it can be used.
     """
     note_question(request, services, body.question)
-    asked = body.model_dump(include={"token_budget", "within_seconds"}) | {"filter": body.filter}
-    question = ask_as(caller, request_id, body.question).model_copy(update=asked)
-    deadline = None if body.within_seconds is None else time.monotonic() + body.within_seconds
-    job = AnswerJob(question, caller, request_id, deadline=deadline)
+    job = make_job(
+        caller,
+        request_id,
+        body.question,
+        narrow=body.filter,
+        token_budget=body.token_budget,
+        within_seconds=body.within_seconds,
+    )
     if EVENT_STREAM in request.headers.get("accept", ""):
         return StreamingResponse(_stream(services, job, key), media_type=EVENT_STREAM)
     given = await give_answer(services, job, key)
-    headers = {"Idempotent-Replayed": "true"} if given.replayed else {}
-    return Response(given.answer.model_dump_json(), media_type="application/json", headers=headers)
+    whole = given.answer.model_dump_json()
+    return Response(whole, media_type="application/json", headers=describe_replay(given))
 
 
 @router.post("/searches", summary="Find the passages that a question finds", response_model=SearchResult)

@@ -38,6 +38,12 @@ TokenBudget = Annotated[
 ]
 
 
+WithinSeconds = Annotated[
+    float | None,
+    Field(gt=0, le=3600, description="after that there is 504 instead of an answer", examples=[20]),
+]
+
+
 class AnswerBody(Body):
     """A question."""
 
@@ -49,9 +55,7 @@ class AnswerBody(Body):
 class TimedBody(AnswerBody):
     """A question whose answer is waited for."""
 
-    within_seconds: float | None = Field(
-        default=None, gt=0, le=3600, description="after that there is 504 instead of an answer", examples=[20]
-    )
+    within_seconds: WithinSeconds = None
 
 
 class SearchBody(Body):

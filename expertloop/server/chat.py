@@ -18,11 +18,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from expertloop.server.access import CallerOf
-from expertloop.server.bodies import CleanText, RequestId, ServicesOf, note_question
+from expertloop.server.bodies import (
+    CleanText,
+    IdempotencyKey,
+    RequestId,
+    ServicesOf,
+    TokenBudget,
+    WithinSeconds,
+    note_question,
+)
 from expertloop.server.events import Mark, Piece, find_marks
+from expertloop.server.once import describe_replay, give_answer
 from expertloop.server.problems import describe_error, refuse
 from expertloop.server.streaming import Found, Part, Told, follow_answer
-from expertloop.server.work import AnswerJob, ask_as
+from expertloop.server.work import make_job
 from tasks.errors import ProductError
 from tasks.models import Answer, Citation
 
@@ -68,7 +77,10 @@ class StreamOptions(BaseModel):
 
 
 class ChatBody(BaseModel):
-    """A chat request; sampling parameters are accepted and have no effect."""
+    """A chat request; sampling parameters are accepted and have no effect.
+
+    `token_budget` and `within_seconds` are ours: OpenAI's clients send them as `extra_body`.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -78,6 +90,8 @@ class ChatBody(BaseModel):
     )
     stream: bool = False
     stream_options: StreamOptions | None = None
+    token_budget: TokenBudget = None
+    within_seconds: WithinSeconds = None
 
 
 @router.get("/models", summary="The one model there is")
@@ -95,9 +109,16 @@ async def show_model(name: str, _caller: CallerOf) -> dict[str, Any]:
 
 @router.post("/chat/completions", summary="Answer the last user message", response_model=dict[str, Any])
 async def complete_chat(
-    body: ChatBody, request: Request, caller: CallerOf, services: ServicesOf, request_id: RequestId
+    body: ChatBody,
+    request: Request,
+    caller: CallerOf,
+    services: ServicesOf,
+    request_id: RequestId,
+    key: IdempotencyKey = None,
 ) -> Response:
     """The answer as an assistant's message, whole or as a stream of chunks, a verified sentence each.
+
+    `Idempotency-Key`, `within_seconds` and `token_budget` do what they do for `/v1/answers`, whose keys are the same.
 
     What fails before the first sentence has a status; what fails later, or takes back a sentence, ends the stream with
     an `error`, which OpenAI's clients raise.
@@ -105,11 +126,12 @@ async def complete_chat(
     _check_model(body.model)
     text = read_question(body.messages)
     note_question(request, services, text)
-    job = AnswerJob(ask_as(caller, request_id, text), caller, request_id)
+    job = make_job(caller, request_id, text, token_budget=body.token_budget, within_seconds=body.within_seconds)
     writer = _Writer(str(job.question.id), str(request.base_url))
     if not body.stream:
-        return JSONResponse(writer.completion(await services.answers.run(job)))
-    parts = follow_answer(services, job)
+        given = await give_answer(services, job, key)
+        return JSONResponse(writer.completion(given.answer), headers=describe_replay(given))
+    parts = follow_answer(services, job, key)
     first = await _read_first(request, parts)
     if first is None:
         return Response(status_code=_LEFT)

@@ -32,6 +32,11 @@ async def give_answer(services: Services, job: AnswerJob, key: str | None) -> Gi
         ) from error
 
 
+def describe_replay(given: Given) -> dict[str, str]:
+    """The header that says so when the answer had been given before."""
+    return {"Idempotent-Replayed": "true"} if given.replayed else {}
+
+
 async def _give(services: Services, job: AnswerJob, key: str | None) -> Given:
     if key is None:
         return Given(await services.answers.run(job), replayed=False)

@@ -13,7 +13,7 @@ from expertloop.server.metrics import Metrics
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.access_ports import AuditLog
 from tasks.errors import DeadlineExceeded, ProductError, RateLimited, TerminalError, TransientError
-from tasks.models import Answer, Citation, Expansion, Hit, Question, derive_id, hash_text
+from tasks.models import Answer, Citation, Expansion, Hit, Question, SearchFilter, derive_id, hash_text
 from tasks.ports import Listener, Searcher
 from tasks.telemetry_ports import Fact, Telemetry
 
@@ -63,6 +63,21 @@ def ask_as(caller: Caller, request_id: str, text: str) -> Question:
     """The question as its caller asks it, under the id that the answer will have."""
     answer_id = derive_id("served-answer", caller.tenant, caller.principal, request_id, hash_text(text))
     return Question(id=answer_id, text=text, principals=caller.principals, tenant=caller.tenant)
+
+
+def make_job(
+    caller: Caller,
+    request_id: str,
+    text: str,
+    *,
+    narrow: SearchFilter | None = None,
+    token_budget: int | None = None,
+    within_seconds: float | None = None,
+) -> AnswerJob:
+    """The question as its caller asks it, whose time begins now."""
+    terms = {"filter": narrow or SearchFilter(), "token_budget": token_budget, "within_seconds": within_seconds}
+    deadline = None if within_seconds is None else time.monotonic() + within_seconds
+    return AnswerJob(ask_as(caller, request_id, text).model_copy(update=terms), caller, request_id, deadline=deadline)
 
 
 class AnswerWork:

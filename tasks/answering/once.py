@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tasks.access_ports import QuestionStore
 from tasks.errors import ConfigurationError, DeviceBusy
 from tasks.models import EVERYONE, Answer, Question, derive_id
-from tasks.ports import TextReader
+from tasks.ports import GivenReader, TextReader
 
 MAX_KEY_CHARACTERS = 200
 LOOK_AGAIN_SECONDS = 0.2
@@ -56,7 +56,7 @@ class KeptAnswers:
         self,
         store: QuestionStore,
         *,
-        reader: TextReader,
+        reader: GivenReader,
         hold: Callable[[str], AbstractContextManager[str]],
         patience_seconds: float,
     ) -> None:
@@ -83,9 +83,17 @@ class KeptAnswers:
         return Given(kept, replayed=True)
 
     def find_answer(self, question_id: str, asker: Question) -> Answer | None:
-        """The kept answer to a question; None when there is none, or none that the asker may still read."""
+        """The kept answer to a question; None when there is none, or none that the asker may still read.
+
+        What else was found is told as far as the asker may read it now.
+        """
         kept = self._store.find_answer(derive_id("answer", question_id))
-        return kept if kept and still_holds(kept, asker, self._reader) else None
+        if kept is None or not still_holds(kept, asker, self._reader):
+            return None
+        told = {"sources": kept.sources, "suspicious": kept.suspicious}
+        uris = sorted({uri for some in told.values() for uri in some})
+        readable = self._reader.list_readable(asker.tenant, uris, asker.principals | {EVERYONE}) if uris else ()
+        return kept.model_copy(update={k: tuple(uri for uri in some if uri in readable) for k, some in told.items()})
 
     def _keep(self, question_id: str, answer: Answer) -> Answer:
         self._store.write_answer(question_id, answer)

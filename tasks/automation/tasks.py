@@ -118,14 +118,14 @@ def start_missed_trainings() -> list[str]:
 
 
 @task(**touches_backends())
-def end_lost_runs(silent_minutes: int) -> list[str]:
+def end_lost_runs(silent_minutes: int, listen_seconds: int) -> list[str]:
     """Crash runs that died while the Prefect server was away; returns their names.
 
     Raises:
-        BackendUnavailable: The Prefect server does not answer.
+        BackendUnavailable: The Prefect server does not answer, or went away while it listened.
     """
     server = application().flow_server
-    lost = server.end_lost_runs(timedelta(minutes=silent_minutes)) if server else []
+    lost = server.end_lost_runs(timedelta(minutes=silent_minutes), timedelta(seconds=listen_seconds)) if server else []
     if lost:
         logger.warning("runs were lost names=%s", lost)
     return lost

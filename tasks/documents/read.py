@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from tasks.document_ports import (
+    NEEDS,
     Candidate,
     Manifest,
     NewVersion,
@@ -183,8 +184,10 @@ class DocumentReader:
             language=listed.language,
             detect_language=detect_language,
         )
+        reasons = {one.problem.reason for one in document.problems}
+        wants = " ".join(sorted(reason for reason in reasons if reason.startswith(NEEDS)))
         return NewVersion(
-            version_id=derive_version_id(candidate.document_id, fetched.content_hash, plan.fingerprint),
+            version_id=derive_version_id(candidate.document_id, fetched.content_hash, plan.fingerprint, wants),
             document_id=candidate.document_id,
             content_hash=fetched.content_hash,
             fingerprint=plan.fingerprint,
@@ -193,6 +196,7 @@ class DocumentReader:
             modified=listed.modified,
             groups=tuple(sorted(set(listed.groups))),
             embedding_keys=embedding_keys(chunked),
+            wants=wants,
         )
 
 

@@ -74,7 +74,10 @@ def compare_listing(run: Run) -> int:
     """Settle what needs no reading; returns how many batches are left to read."""
     app = application()
     batches = app.manifest.compare_listing(
-        run, capabilities=app.partitioner.capabilities, batch_documents=app.settings.batch_documents
+        run,
+        capabilities=app.partitioner.capabilities,
+        supplied=app.partitioner.supplied,
+        batch_documents=app.settings.batch_documents,
     )
     logger.info("listing compared run_id=%s batches=%s", run.run_id, batches)
     return batches
@@ -84,7 +87,7 @@ def compare_listing(run: Run) -> int:
 def read_documents(run: Run, request: IngestRequest, batch: int) -> int:
     """Partition and chunk one batch into versions that nobody sees yet; returns the batch's number."""
     app = application()
-    candidates = app.manifest.read_candidates(run, batch)
+    candidates = app.manifest.read_candidates(run, batch, supplied=app.partitioner.supplied)
     with tempfile.TemporaryDirectory(prefix="batch-", dir=app.scratch(run)) as scratch:
         reader = DocumentReader(
             run,

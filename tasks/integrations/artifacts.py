@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +27,12 @@ class Artifacts:
 
     Args:
         url: For example `file:///srv/artifacts`, `s3://bucket/artifacts`.
-        cache: Where files of remote stores are copied to before they are loaded.
+        cache: Where files of remote stores are copied to before they are loaded, in a folder of this store's own.
     """
 
     def __init__(self, url: str, *, cache: Path) -> None:
         self._url = url.rstrip("/")
-        self._cache = cache
+        self._copies = cache / "adapters" / _name(self._url)
 
     def put(self, name: str, files: Sequence[Path], texts: dict[str, str]) -> tuple[str, dict[str, str]]:
         """Write files and texts into a folder, its manifest last; returns its URL and the sha256 of each."""
@@ -60,15 +63,38 @@ class Artifacts:
                 )
         return local
 
+    def sweep_former(self, name: str, *, keep: str, before: datetime) -> None:
+        """Delete other folders of a name, put before a moment: who read a row that names one has fetched it by then."""
+        with _translated(f"{self._url}/{name}"):
+            system, parent = _open(f"{self._url}/{name}")
+            kept = _open(keep)[1].rstrip("/")
+            for folder in system.ls(parent, detail=False):
+                files = system.find(folder)
+                if folder.rstrip("/") != kept and all(system.modified(file) < before for file in files):
+                    system.rm(folder, recursive=True)
+
+    def sweep_copies(self, keep: Collection[str], *, before: datetime) -> None:
+        """Delete copies of remote folders but these, which nobody asked for since a moment."""
+        kept = {_name(url) for url in keep}
+        for copy in self._copies.glob("*"):
+            with suppress(FileNotFoundError):  # another process was quicker
+                if copy.name not in kept and copy.stat().st_mtime < before.timestamp():
+                    shutil.rmtree(copy)
+
     def _copy(self, system: Any, folder: str, url: str, files: dict[str, str]) -> Path:
-        local = self._cache / "adapters" / hashlib.sha256(url.encode()).hexdigest()[:32]
+        local = self._copies / _name(url)
         local.mkdir(parents=True, exist_ok=True)
+        os.utime(local)
         for name, told in files.items():
             if not (local / name).is_file() or hash_file(local / name) != told:
                 scratch = local / f".{name}"
                 system.get_file(f"{folder}/{name}", str(scratch))
                 scratch.rename(local / name)
         return local
+
+
+def _name(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:32]
 
 
 def _open(url: str) -> tuple[Any, str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.pool import NullPool
 
 from tasks.errors import BackendUnavailable, ConfigurationError
+from tasks.integrations.foreign_databases import open_foreign_database
 
 _ROWS_A_FETCH = 200
 
@@ -27,13 +27,13 @@ def read_table(url: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     advice = "write for example postgresql+psycopg://user@host/name?table=tickets"
     try:
         address = sa.make_url(url)
-        engine = sa.create_engine(address.difference_update_query(["table"]), poolclass=NullPool)
+        engine = open_foreign_database(address.difference_update_query(["table"]))
         with engine.connect() as connection:
             table = sa.Table(str(address.query.get("table", "cases")), sa.MetaData(), autoload_with=connection)
             query = sa.select(table).order_by(*table.primary_key.columns)
-            rows = connection.execution_options(yield_per=_ROWS_A_FETCH).execute(query)
-            for number, row in enumerate(rows.mappings(), start=1):
-                yield number, dict(row)
+            with connection.execution_options(yield_per=_ROWS_A_FETCH).execute(query) as rows:
+                for number, row in enumerate(rows.mappings(), start=1):
+                    yield number, dict(row)
     except exc.NoSuchTableError as error:
         raise ConfigurationError(f"the database of cases has no table {error}", advice=advice) from error
     except exc.OperationalError as error:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.pool import NullPool
 
 from tasks.case_models import MessageKind, OutgoingMessage
 from tasks.errors import BackendUnavailable, ConfigurationError
+from tasks.integrations.foreign_databases import open_foreign_database
 
 _COLUMNS = ("message_id", "case_id", "kind", "decision", "recipient", "subject", "body", "in_reply_to")
 
@@ -24,7 +24,7 @@ class TableOutbox:
     def __init__(self, url: str) -> None:
         try:
             address = sa.make_url(url)
-            self._engine = sa.create_engine(address.difference_update_query(["table"]), poolclass=NullPool)
+            self._engine = open_foreign_database(address.difference_update_query(["table"]))
         except (exc.ArgumentError, exc.NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
             raise ConfigurationError(
                 "EXPERTLOOP_OUTBOX_URL is no address of a database that can be opened",

@@ -32,9 +32,9 @@ class PrefectFlowServer:
         """See `FlowServer`."""
         prefect_status.start_run(deployment, parameters, key=key)
 
-    def end_lost_runs(self, silence: timedelta) -> list[str]:
+    def end_lost_runs(self, silence: timedelta, listening: timedelta) -> list[str]:
         """See `FlowServer`."""
-        return prefect_lost_runs.end_lost_runs(silence)
+        return prefect_lost_runs.end_lost_runs(silence, listening)
 
     def send_events(self, events: Sequence[ProcessEvent]) -> None:
         """See `FlowServer`."""

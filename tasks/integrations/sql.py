@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, CursorResult, Engine, NullPool, create_engine, event, exc, inspect
+from sqlalchemy import Connection, CursorResult, Engine, event, exc, inspect
 from sqlalchemy.engine import make_url
 
 from tasks.errors import BackendUnavailable, ConfigurationError, ProductError
+from tasks.integrations.foreign_databases import open_foreign_database
 from tasks.integrations.rows import Row
 from tasks.models import Problem
 from tasks.source_models import SqlConfig
@@ -78,17 +79,16 @@ class SqlReader:
         """
         with self._connect() as connection:
             statement = self._config.query or _select_all(connection, self._config.table or "")
-            result = _stream(connection, statement)
-            columns = list(result.keys())
-            check_columns(columns)
-            for number, values in enumerate(result, start=1):
-                yield number, dict(zip(columns, values, strict=True))
+            with _stream(connection, statement) as result:
+                columns = list(result.keys())
+                check_columns(columns)
+                for number, values in enumerate(result, start=1):
+                    yield number, dict(zip(columns, values, strict=True))
 
     def read_tables(self) -> Iterator[tuple[str, Iterator[Row]]]:
         """The tables of `overview_tables` and their rows; read each before asking for the next."""
         for table in self._config.overview_tables:
-            with self._connect() as connection:
-                result = _stream(connection, _select_all(connection, table))
+            with self._connect() as connection, _stream(connection, _select_all(connection, table)) as result:
                 columns = list(result.keys())
                 yield table, (dict(zip(columns, values, strict=True)) for values in result)
 
@@ -104,7 +104,7 @@ class SqlReader:
 
     def _make_engine(self) -> Engine:
         try:
-            engine = create_engine(self._config.url, poolclass=NullPool)
+            engine = open_foreign_database(self._config.url)
         except ModuleNotFoundError as error:
             raise self._refuse(
                 f"the driver {error.name} is not installed",

@@ -27,7 +27,7 @@ from tasks.integrations.causal_models import (
     read_context_tokens,
 )
 from tasks.integrations.chat_tokens import encode_messages, encode_text, find_turn_end
-from tasks.integrations.writing_hooks import BestLogprobs, Clock, Watch
+from tasks.integrations.writing_hooks import BestLogprobs, Clock, ReadingCut, Watch
 from tasks.models import Generation, Message
 from tasks.ports import Watcher
 
@@ -107,7 +107,7 @@ class TransformersGenerator:
     def generate(
         self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, within_seconds: Sequence[float | None] = ()
     ) -> list[Generation]:
-        """One greedy generation a prompt, in their order; time is looked at after each token, reading is not cut.
+        """One greedy generation a prompt, in their order; time is looked at after each token and before each layer.
 
         Raises:
             ConfigurationError: The model cannot be loaded, or a prompt and its answer exceed its context.
@@ -140,12 +140,18 @@ class TransformersGenerator:
             )
         generations: dict[int, Generation] = {}
         for batch in _plan_batches([len(ids) for ids in encoded]):
-            results = self._generate_batch(
-                [encoded[index] for index in batch],
-                max_tokens,
-                Clock([deadlines[index] for index in batch]),
-                [watchers[index] for index in batch],
-            )
+            rows = [encoded[index] for index in batch]
+            try:
+                results = self._generate_batch(
+                    rows,
+                    max_tokens,
+                    Clock([deadlines[index] for index in batch]),
+                    [watchers[index] for index in batch],
+                )
+            except ReadingCut:
+                results = [
+                    Generation(text="", prompt_tokens=len(ids), completion_tokens=0, finish="length") for ids in rows
+                ]
             generations.update(zip(batch, results, strict=True))
         return [generations[index] for index in range(len(prompts))]
 
@@ -163,7 +169,7 @@ class TransformersGenerator:
         config = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=max_tokens, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
         )
-        with self.borrow_model() as (model, _), torch.inference_mode():
+        with self.borrow_model() as (model, _), torch.inference_mode(), clock.watch_reading(model):
             if model.device.type == "cpu" and len(batch) > 1:
                 config.prefill_chunk_size = max(1, _CACHED_TOKENS // len(batch))
             padded = [[stops[0]] * (width - len(row)) + row for row in batch]

@@ -11,12 +11,13 @@ VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, and sees the folder of the adapters under
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
+from threading import get_ident
 
 from pydantic import BaseModel, ValidationError
 
@@ -75,18 +76,19 @@ class VLLMAdapters:
             BackendUnavailable: The server does not answer, or does not load it; the message has its reason.
         """
         name = self._prefix + adapter_id
-        return _AdaptedEndpoint(self, self._settings, name, self._share(adapter_id, folder))
+        return _AdaptedEndpoint(self, self._settings, adapter_id, name, folder)
 
     def load(self, name: str, folder: Path) -> None:
-        """Let the server load what it does not have.
+        """Let the server load what it does not have, from a copy of the folder where it sees it.
 
         Raises:
             BackendUnavailable: It cannot.
         """
+        shared = self._share(name, folder)
         if name in self._list():
             return
         try:
-            self._endpoint.tell("load_lora_adapter", {"lora_name": name, "lora_path": str(folder)})
+            self._endpoint.tell("load_lora_adapter", {"lora_name": name, "lora_path": str(shared)})
         except ConfigurationError as error:
             # Another of our processes may have been quicker.
             if name not in self._list():
@@ -100,16 +102,19 @@ class VLLMAdapters:
         """Let our other adapters leave, once what was asked of them has been answered or given up."""
         kept = self._prefix + (adapter_id or "")
         until = self._clock() + self._settings.generator_timeout_seconds
-        self._leaving = {name: until for name in self._list() if name.startswith(self._prefix) and name != kept}
+        ours = {name for name in self._list() if name.startswith(self._prefix)}
+        ours |= {folder.name for folder in self._shared.glob(f"{self._prefix}*")}
+        self._leaving = {name: until for name in ours if name != kept}
 
     def drop_left(self) -> None:
-        """Unload those whose time has come; one that the server has lost by itself is gone, too."""
+        """Unload those whose time has come, and delete their files; one that the server has lost by itself, too."""
         for name in [name for name, until in self._leaving.items() if until <= self._clock()]:
             self._leaving.pop(name, None)
             try:
                 self._endpoint.tell("unload_lora_adapter", {"lora_name": name})
             except (BackendUnavailable, ConfigurationError) as error:
                 logger.warning("adapter not unloaded adapter=%s reason=%s", name, error.message)
+            shutil.rmtree(self._shared / name, ignore_errors=True)
 
     def _list(self) -> set[str]:
         try:
@@ -120,23 +125,19 @@ class VLLMAdapters:
                 advice="is EXPERTLOOP_GENERATOR_URL a vLLM server's, with /v1?",
             ) from error
 
-    def _share(self, adapter_id: str, folder: Path) -> Path:
-        """The adapter's files where the server sees them; whole or not there."""
-        target = self._shared / adapter_id
-        if all((target / name).is_file() and hash_file(target / name) == hash_file(folder / name) for name in _FILES):
-            return target
+    def _share(self, name: str, folder: Path) -> Path:
+        """The adapter's files where the server sees them; each is whole or not there, also when several copy it."""
+        target = self._shared / name
         try:
-            self._shared.mkdir(parents=True, exist_ok=True)
-            scratch = Path(mkdtemp(dir=self._shared))
-            for name in _FILES:
-                shutil.copyfile(folder / name, scratch / name)
-            # The server may run as another account.
-            scratch.chmod(0o755)
-            shutil.rmtree(target, ignore_errors=True)
-            scratch.rename(target)
+            target.mkdir(parents=True, exist_ok=True)
+            for file in _FILES:
+                if not (target / file).is_file() or hash_file(target / file) != hash_file(folder / file):
+                    scratch = target / f".{file}-{os.getpid()}-{get_ident()}"
+                    shutil.copyfile(folder / file, scratch)
+                    scratch.replace(target / file)
         except OSError as error:
             raise BackendUnavailable(
-                f"adapter {adapter_id} cannot be copied to {self._shared}: {error}",
+                f"adapter {name} cannot be copied to {self._shared}: {error}",
                 advice="check EXPERTLOOP_GENERATOR_ADAPTERS and its disk",
             ) from error
         return target
@@ -145,8 +146,9 @@ class VLLMAdapters:
 class _AdaptedEndpoint(OpenAIGenerator):
     """Asks for an adapter by its name, and has it loaded again when a restarted server has forgotten it."""
 
-    def __init__(self, adapters: VLLMAdapters, settings: Settings, name: str, folder: Path) -> None:
+    def __init__(self, adapters: VLLMAdapters, settings: Settings, adapter_id: str, name: str, folder: Path) -> None:
         super().__init__(settings, model=name)
+        self._adapter_id = adapter_id
         self._adapters, self._name, self._folder = adapters, name, folder
         self._base_identity = OpenAIGenerator(settings).identity
         adapters.load(name, folder)
@@ -154,7 +156,7 @@ class _AdaptedEndpoint(OpenAIGenerator):
     @property
     def identity(self) -> str:
         """The base model's at the host that serves it, and the adapter's id."""
-        return f"{self._base_identity}+{self._folder.name}"
+        return f"{self._base_identity}+{self._adapter_id}"
 
     def generate_watched(
         self,

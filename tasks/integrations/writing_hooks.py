@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tasks.ports import Watcher
@@ -29,6 +30,10 @@ class BestLogprobs:
         return math.fsum(scored) / len(scored) if scored else None
 
 
+class ReadingCut(Exception):
+    """The time of every row was over while the prompts were still being read."""
+
+
 class Clock:
     """Ends each row when its time is over, and remembers after how many tokens that was.
 
@@ -51,6 +56,29 @@ class Clock:
         for row in (row for row, ended in enumerate(over) if ended):
             self.cuts.setdefault(row, self._written)
         return torch.tensor(over, device=input_ids.device)
+
+    @contextmanager
+    def watch_reading(self, model: Any) -> Iterator[None]:
+        """While the block runs the model looks at the clock before each of its layers, as long as it only reads.
+
+        Raises:
+            ReadingCut: Every row's time is over, and none has a token. One without a limit lets all be read.
+        """
+        import torch
+
+        last = max(self._deadlines)
+
+        def look(*_: Any) -> None:
+            if not self._written and time.monotonic() >= last:
+                raise ReadingCut
+
+        stacks = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+        hooks = [layer.register_forward_pre_hook(look) for stack in stacks for layer in stack if last < math.inf]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
 
 class Watch:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tasks.errors import ConfigurationError
 from tasks.registry_ports import ChampionChange, ChampionStore, Move
-from tasks.training_models import Adapter, AdapterState
+from tasks.training_models import Adapter
 
 
 def promote_adapter(
@@ -24,12 +24,9 @@ def promote_adapter(
         override: Why an adapter that the gate did not promote is to serve all the same; kept in the history.
 
     Raises:
-        ConfigurationError: It is marked, or the gate did not say "promote" and there is no reason to override it.
+        ConfigurationError: It is marked, where the store looks in the commit itself; or the gate did not say "promote"
+            and there is no reason to override it.
     """
-    if adapter.state is AdapterState.MARKED:
-        raise ConfigurationError(
-            f"adapter {adapter.adapter_id} is marked: {adapter.reason}", advice="train again without what was erased"
-        )
     allowed = adapter.decision is not None and adapter.decision.decision == "promote"
     if not allowed and not override:
         said = adapter.decision.decision if adapter.decision else "nothing yet"

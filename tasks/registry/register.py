@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tasks.errors import ArtifactCorrupt
@@ -14,6 +14,9 @@ from tasks.training_models import Adapter, AdapterState, GateDecision, TrainedAd
 CARD = "README.md"
 WEIGHTS = ("adapter_config.json", "adapter_model.safetensors")
 PICTURE = "loss.png"
+KEEP_FORMER = timedelta(days=1)
+"""What a row named before may still be about to be fetched."""
+
 _PICKLED = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 
 
@@ -65,7 +68,9 @@ def register_adapter(
     )
     card = write_model_card(adapter, measured, base_license=base_license)
     url, hashes = artifacts.put(f"adapters/{adapter.adapter_id}", files, {CARD: card})
-    return store.add_adapter(adapter.model_copy(update={"url": url, "files": hashes}))
+    kept = store.add_adapter(adapter.model_copy(update={"url": url, "files": hashes}))
+    artifacts.sweep_former(f"adapters/{adapter.adapter_id}", keep=url, before=now - KEEP_FORMER)
+    return kept
 
 
 def require_safe(folder: Path) -> None:

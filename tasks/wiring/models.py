@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +32,9 @@ ELSEWHERE = ("none", "openai")
 
 _TRIED_AGAIN_SECONDS = 60.0
 """A champion whose files cannot be had is asked for again after so long; a store that is away must not slow answers."""
+
+_KEEP_COPIES = timedelta(days=1)
+"""Of adapters that no longer serve, or never did: somebody may still compare them."""
 
 
 class _Serving(NamedTuple):
@@ -100,6 +104,7 @@ class Models(Spaces):
             generator = self._adapt_champion(adapter_id) if adapter_id else None
             if self.settings.generator == "openai":
                 self._vllm.keep_only(adapter_id if generator else None)
+            self.artifacts.sweep_copies(self.champions.list_served_urls(), before=datetime.now(UTC) - _KEEP_COPIES)
             return _Serving(adapter_id, generator or self._base, math.inf)
         except (ArtifactCorrupt, BackendUnavailable) as error:
             logger.error("champion unusable adapter=%s error=%s advice=%s", adapter_id, error, error.advice)  # noqa: TRY400

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,12 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.command import REPOSITORY, CommandLine, ask_prefect, prefect_server, wait_until
+from tests.e2e.command import MINUTES, REPOSITORY, CommandLine, ask_prefect, prefect_server, wait_until
+from tests.network import Proxy
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -107,6 +110,33 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             thread.join()
 
 
+@contextmanager
+def reconciling(folder: Path, url: str, silent_minutes: int, listen_seconds: int) -> Iterator[Path]:
+    """The flow, while the block runs and until it has ended well; yields its log."""
+    arguments = f"silent_minutes={silent_minutes}, listen_seconds={listen_seconds}"
+    code = f"from flows.reconcile import reconcile; reconcile({arguments})"
+    shell, log = CommandLine(folder).set(PREFECT_API_URL=url), folder / "log"
+    with log.open("w") as said:
+        run = subprocess.Popen([sys.executable, "-c", code], env=shell.environment(), stdout=said, stderr=said)
+    try:
+        yield log
+        assert run.wait(2 * MINUTES) == 0, log.read_text()
+    finally:
+        run.kill()
+        run.wait()
+
+
+@pytest.fixture
+def silent(api_url: str) -> str:
+    """A run that was heard of once, and since then not."""
+    server = Server(api_url)
+    run = server.create_run_by_hand(TAG)
+    server.set_state(run, "RUNNING")
+    server.beat(run)
+    wait_until(lambda: server.was_heard_of(run), what="the heartbeat")
+    return run
+
+
 def test_a_run_that_falls_silent_is_found_freed_told_and_started_once_more_but_not_twice(tmp_path: Path) -> None:
     impatient = tmp_path / "impatient.yaml"
     impatient.write_text((REPOSITORY / "prefect.yaml").read_text().replace("within: 600", "within: 10"))
@@ -146,15 +176,11 @@ def test_reconcile_finds_runs_that_died_while_no_automation_could_see_it(tmp_pat
     for run in (at_work, without_heartbeat):
         server.set_state(run, "RUNNING")
     server.beat(at_work)
-    shell = CommandLine(tmp_path).set(PREFECT_API_URL=api_url)
     wait_until(lambda: server.was_heard_of(at_work), what="the heartbeat")
 
     def reconcile(minutes: int) -> None:
-        code = f"from flows.reconcile import reconcile; reconcile(silent_minutes={minutes})"
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=shell.environment(), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        with reconciling(tmp_path, api_url, minutes, listen_seconds=0):
+            pass
 
     def read_states() -> list[str]:
         return [server.read_run(run)["state_name"] for run in (taken, at_work, without_heartbeat, foreign)]
@@ -163,3 +189,36 @@ def test_reconcile_finds_runs_that_died_while_no_automation_could_see_it(tmp_pat
     assert read_states() == ["Pending", "Running", "Running", "Pending"]
     reconcile(0)
     assert read_states() == ["Crashed", "Crashed", "Running", "Pending"]
+
+
+def wait_until_it_listens(log: Path) -> None:
+    wait_until(lambda: "listening" in log.read_text(), what="it listens", pause_seconds=0.1, limit_seconds=60)
+
+
+def test_a_run_that_is_heard_of_while_reconcile_listens_lives(tmp_path: Path, api_url: str, silent: str) -> None:
+    server = Server(api_url)
+    late = server.create_run_by_hand(TAG)
+    server.set_state(late, "RUNNING")
+    server.beat(late)
+    wait_until(lambda: server.was_heard_of(late), what="the heartbeat")
+    with reconciling(tmp_path, api_url, 0, listen_seconds=10) as log:
+        wait_until_it_listens(log)
+        server.beat(late)
+    assert [server.read_run(run)["state_name"] for run in (silent, late)] == ["Crashed", "Running"]
+    server.set_state(late, "CRASHED")
+
+
+def test_nobody_is_given_up_by_a_server_that_was_away_while_reconcile_listened(
+    tmp_path: Path, api_url: str, silent: str
+) -> None:
+    with (
+        Proxy(urlsplit(api_url).port or 0).running() as proxy,
+        reconciling(tmp_path, f"http://127.0.0.1:{proxy.port}/api", 0, listen_seconds=20) as log,
+    ):
+        wait_until_it_listens(log)
+        proxy.hang()
+        time.sleep(12)  # one look begins within five seconds, and waits for more than five
+        proxy.heal()
+    assert "was away" in log.read_text()
+    assert Server(api_url).read_run(silent)["state_name"] == "Running"
+    Server(api_url).set_state(silent, "CRASHED")

@@ -32,7 +32,7 @@ class FakeFlowServer:
         """Once a key."""
         self.started.setdefault(key, (deployment, parameters))
 
-    def end_lost_runs(self, silence: timedelta) -> list[str]:
+    def end_lost_runs(self, silence: timedelta, listening: timedelta) -> list[str]:
         """None is ever lost."""
         return []
 

@@ -1,11 +1,11 @@
-"""A partitioner for plain text: `# ` lines are titles, a file that says BROKEN cannot be read."""
+"""A partitioner for plain text: `# ` lines are titles, `PICTURE` needs tesseract, what says BROKEN cannot be read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from tasks.document_ports import PartitionJob, PartitionOutcome
-from tasks.models import Element, PartitionedDocument, Problem
+from tasks.models import Element, PartitionedDocument, PartProblem, Problem
 
 
 class FakePartitioner:
@@ -14,6 +14,7 @@ class FakePartitioner:
     def __init__(self) -> None:
         self.fingerprint = "fake-1"
         self.capabilities = "none"
+        self.supplied: frozenset[str] = frozenset()
         self.read: list[str] = []
 
     def partition_documents(self, jobs: Iterable[PartitionJob]) -> Iterator[PartitionOutcome]:
@@ -25,7 +26,14 @@ class FakePartitioner:
                 problem = Problem(reason="damaged", message=f"{job.file_name} is damaged", advice="repair it")
                 yield PartitionOutcome(job.key, None, problem)
             else:
-                yield PartitionOutcome(job.key, _partition(text), None)
+                yield PartitionOutcome(job.key, self._partition(text), None)
+
+    def _partition(self, text: str) -> PartitionedDocument:
+        if "PICTURE" not in text or "needs-tesseract" in self.supplied:
+            return _partition(text.replace("PICTURE", ""))
+        kept, _, _ = text.partition("PICTURE")
+        missing = Problem(reason="needs-tesseract", message="a picture needs tesseract", advice="install it")
+        return _partition(kept).model_copy(update={"problems": (PartProblem(part="picture", problem=missing),)})
 
 
 def _partition(text: str) -> PartitionedDocument:

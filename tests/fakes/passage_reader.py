@@ -96,5 +96,14 @@ class FakePassageReader:
             return None
         return self.documents[document_id].text
 
+    def list_readable(self, tenant: str, uris: Sequence[str], principals: frozenset[str]) -> frozenset[str]:
+        return frozenset(
+            passage.uri
+            for document_id, stored in self.documents.items()
+            if self._may_read(tenant, document_id, principals)
+            for passage in stored.passages
+            if passage.uri in uris
+        )
+
     def _may_read(self, tenant: str, document_id: str, principals: frozenset[str]) -> bool:
         return self.documents[document_id].tenant == tenant and not principals.isdisjoint(self.readers[document_id])

@@ -88,6 +88,34 @@ def test_a_stream_ends_with_an_error_in_time(own: Service) -> None:
     assert "deadline-exceeded" in stream.text
 
 
+def test_openais_protocol_takes_the_limits(own: Service, held: Held) -> None:
+    key, body = own.key("anna", "hr"), {"model": "expertloop", "messages": [{"role": "user", "content": NOTICE}]}
+    late = own.post("/v1/chat/completions", key, {**body, "within_seconds": PATIENCE_SECONDS})
+    assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline-exceeded")
+    held.free.set()
+    poor = own.post("/v1/chat/completions", key, {**body, "token_budget": 20}).json()
+    assert (poor["expertloop"]["mode"], poor["usage"]["total_tokens"]) == ("extractive", 0)
+    assert own.post("/v1/chat/completions", key, {**body, "token_budget": 0}).status_code == 422
+
+
+def test_a_stored_question_is_answered_in_time_or_not_at_all(own: Service, held: Held) -> None:
+    from flows.answer import answer
+
+    held.free.set()
+    with Client(own.address, own.key("anna", "hr")) as client:
+        question_id = client.submit(NOTICE)
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded, match="before the answer was begun"):
+            answer(question_id, within_seconds=1e-6)
+        assert time.monotonic() - started < SOON_SECONDS, "it is not tried again"
+        assert held.prompts == []
+        answer(question_id, within_seconds=60)
+        assert "six weeks" in client.fetch(question_id).text
+    (given,) = held.within_seconds
+    assert given is not None
+    assert 0 < given < 60
+
+
 def test_in_process_the_caller_goes_on_in_time_and_finds_the_answer_by_its_key(own: Service, held: Held) -> None:
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded):

@@ -110,6 +110,30 @@ def test_a_withdrawn_document_is_not_replayed_nor_fetched(own: Service) -> None:
             client.fetch(question_id)
 
 
+def test_a_replay_names_no_source_that_was_withdrawn(own: Service) -> None:
+    with Client(own.address, own.key("anna", "hr")) as client:
+        first = client.answer(NOTICE, key="o-1")
+        other = next(uri for uri in first.sources if not uri.endswith("notice.txt"))
+        path = next(path for path in own.world.source.files if other.endswith(path))
+        own.world.source.groups[path] = ("management",)
+        own.world.ingest()
+        again = client.answer(NOTICE, key="o-1")
+    assert again == first.model_copy(update={"sources": tuple(uri for uri in first.sources if uri != other)})
+
+
+def test_openais_protocol_takes_the_key_whole_and_as_a_stream(own: Service) -> None:
+    key, once = own.key("anna", "hr"), {"Idempotency-Key": "o-1"}
+    body = {"model": "expertloop", "messages": [{"role": "user", "content": NOTICE}]}
+    first, second = (own.post("/v1/chat/completions", key, body, **once) for _ in "ab")
+    stream = own.post("/v1/chat/completions", key, {**body, "stream": True}, **once)
+    plain = own.post("/v1/answers", key, {"question": NOTICE}, **once)
+    assert second.headers["Idempotent-Replayed"] == plain.headers["Idempotent-Replayed"] == "true"
+    assert first.json()["expertloop"] == second.json()["expertloop"] == plain.json()
+    chunks = [json.loads(line[6:]) for line in stream.text.split("\n\n") if line.startswith("data: {")]
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == plain.json()["text"]
+    assert prompts(own.world) == 1
+
+
 def test_a_key_that_stands_for_another_request_is_422_in_two_lines(own: Service) -> None:
     key = own.key("anna", "hr")
     with Client(own.address, key) as client:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
@@ -9,6 +11,10 @@ from tasks.errors import ConfigurationError
 
 _POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 _ADVICE = "write sqlite:////absolute/path.db or postgresql+psycopg://user:password@host:5432/name"
+
+CONNECT_SECONDS = 10
+SILENCE_SECONDS = 10
+"""After so long without a word a server is asked whether it still speaks (docs/decisions/0024)."""
 
 
 def read_address(text: str) -> sa.URL:
@@ -40,6 +46,20 @@ def _check_server(url: sa.URL) -> None:
         )
     if not url.database:
         raise ConfigurationError("EXPERTLOOP_DATABASE_URL names no database", advice=_ADVICE)
+
+
+def limit_connecting(url: sa.URL) -> dict[str, Any]:
+    """What libpq is told about PostgreSQL servers that do not answer; what the URL itself says is stronger."""
+    wanted = {
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "expertloop",
+        # A server that vanished with its machine sends nothing: ask for a sign of life, and give up without one.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+    return {name: value for name, value in wanted.items() if name not in url.query}
 
 
 def show_address(url: sa.URL) -> str:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from tasks.errors import BackendUnavailable, ConfigurationError
-from tasks.integrations.database.address import read_address, show_address
+from tasks.integrations.database.address import SILENCE_SECONDS, limit_connecting, read_address, show_address
 from tasks.integrations.database.faults import map_fault
 from tasks.integrations.database.locks import lock_name
 
@@ -22,10 +22,6 @@ HEAD_REVISION = "0016"
 """The newest file in migrations/versions; a test compares."""
 
 KEYS_AT_ONCE = 10_000
-CONNECT_SECONDS = 10
-SILENCE_SECONDS = 10
-"""After so long without a word a server is asked whether it still speaks (docs/decisions/0024)."""
-
 IDLE_SECONDS = 600
 """A transaction in which nothing happens for so long belongs to a process that hangs: it must not hold its locks."""
 
@@ -210,17 +206,7 @@ def _create_postgresql(url: sa.URL, lock_seconds: float, statement_seconds: floa
         "idle_in_transaction_session_timeout": IDLE_SECONDS * 1000,
     }
     options = " ".join(f"-c {name}={value}" for name, value in session.items())
-    wanted: dict[str, Any] = {
-        "connect_timeout": CONNECT_SECONDS,
-        "application_name": "expertloop",
-        # A server that vanished with its machine sends nothing: ask for a sign of life, and give up without one.
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-    }
-    connecting = {name: value for name, value in wanted.items() if name not in url.query}
-    connecting["options"] = f"{options} {url.query.get('options', '')}".strip()
+    connecting = {**limit_connecting(url), "options": f"{options} {url.query.get('options', '')}".strip()}
     try:
         # Parameters are documents and questions: they belong into no log and no traceback.
         return sa.create_engine(url, pool_pre_ping=True, connect_args=connecting, hide_parameters=True)

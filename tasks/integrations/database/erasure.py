@@ -13,6 +13,7 @@ from tasks.erasure_models import Certificate, DatasetMark, ErasedDocument, Subje
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database, insert_new, list_batches
 from tasks.integrations.database.erasure_schema import dataset_marks, erasures
+from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.schema import dataset_pairs, datasets, documents, pair_evidence, pairs, versions
 
 
@@ -101,8 +102,12 @@ class DatabaseErasures:
             return list(connection.execute(query.order_by(dataset_pairs.c.pair_id)).scalars())
 
     def mark_datasets(self, tenant: str, marks: Sequence[DatasetMark], at: datetime) -> None:
-        """Keep marks; a dataset that has one of the kind keeps its first."""
+        """Keep marks; a dataset that has one of the kind keeps its first.
+
+        A promotion is either seen by who marked, or sees the mark.
+        """
         with self._database.write() as connection:
+            lock_name(connection, "champions")
             _write_marks(connection, tenant, marks, at)
 
     def replace_narrowed(self, tenant: str, marks: Sequence[DatasetMark], at: datetime) -> None:
@@ -110,6 +115,7 @@ class DatabaseErasures:
         others = dataset_marks.c.dataset_id.not_in([mark.dataset_id for mark in marks])
         narrowed = sa.and_(dataset_marks.c.tenant == tenant, dataset_marks.c.kind == "narrowed")
         with self._database.write() as connection:
+            lock_name(connection, "champions")
             connection.execute(sa.delete(dataset_marks).where(narrowed, others))
             _write_marks(connection, tenant, marks, at)
 

@@ -6,7 +6,7 @@ PostgreSQL at READ COMMITTED lets two transactions each read what the other is a
 - collections: who moves live versions from one collection to another (exclusively) and who writes versions that must
   be live in the collection that serves (shared: sources do not wait for each other).
 - gaps: counting up a question.
-- champions: who serves; a move stands on the move before it.
+- champions: who serves; a move stands on the move before it, and on what is marked.
 - cases: numbering cases in the order in which they come.
 """
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,9 +13,9 @@ from tasks.file_names import read_file_name
 from tasks.integrations.database.engine import Database, update_rows, upsert
 from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.locks import lock_name
+from tasks.integrations.database.published import document_row, documents_by_id, is_served, serving_versions
 from tasks.integrations.database.rows import listed_document, listing_row, part_problem_rows
 from tasks.integrations.database.schema import (
-    collections,
     document_readers,
     document_splits,
     documents,
@@ -30,13 +29,9 @@ from tasks.models import (
     Problem,
     Run,
     derive_document_id,
-    derive_version_id,
 )
 
 LIVE = ("live", "empty", "outdated")
-FAILED = frozenset({"outdated", "quarantined"})
-RACY_SECONDS = 2
-"""A file modified this shortly before the listing may change again within its clock's grain: it is hashed next time."""
 
 
 class DatabaseManifest:
@@ -57,17 +52,17 @@ class DatabaseManifest:
                 known.add(row["document_id"])
             upsert(connection, listing, rows)
 
-    def compare_listing(self, run: Run, *, capabilities: str, batch_documents: int) -> int:
+    def compare_listing(self, run: Run, *, capabilities: str, supplied: frozenset[str], batch_documents: int) -> int:
         """Settle what needs no reading, take over new readers, number the rest in batches; returns their count."""
         with self._database.write() as connection:
             check_lease(connection, run.lease_token)
-            _settle_unchanged(connection, run, capabilities)
+            _settle_unchanged(connection, run, capabilities, supplied)
             _take_over_readers(connection, run)
             _number_batches(connection, run, batch_documents)
             last = connection.execute(sa.select(sa.func.max(listing.c.batch)).where(listing.c.run_id == run.run_id))
             return int(last.scalar_one() or 0)
 
-    def read_candidates(self, run: Run, batch: int) -> list[Candidate]:
+    def read_candidates(self, run: Run, batch: int, *, supplied: frozenset[str]) -> list[Candidate]:
         """The candidates of one batch that have no outcome yet, by path."""
         query = (
             sa.select(listing, *_known_columns())
@@ -77,7 +72,7 @@ class DatabaseManifest:
         )
         with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
-            current = self._current_versions(connection, run, rows)
+            current = _list_current(connection, run, rows, supplied)
         return [Candidate(r["document_id"], listed_document(dict(r)), _known(r, current)) for r in rows]
 
     def find_renamed(self, run: Run, content_hash: str, *, claimed: Collection[str]) -> tuple[str, str] | None:
@@ -140,11 +135,12 @@ class DatabaseManifest:
             check_lease(connection, run.lease_token)
             lock_name(connection, "collections", shared=True)
             rows = connection.execute(query).mappings().all()
-            live = _serving_versions(connection, rows)
-            if waiting := complete_versions(connection, run, [row for row in rows if not _is_served(row, live)]):
+            live = serving_versions(connection, rows)
+            if waiting := complete_versions(connection, run, [row for row in rows if not is_served(row, live)]):
                 return waiting
-            known = _documents_by_id(connection, [row["document_id"] for row in rows])
-            published = [_document_row(run, row, known.get(row["document_id"]), live, capabilities) for row in rows]
+            named = {row["document_id"] for row in rows} | {row["renamed_from"] for row in rows if row["renamed_from"]}
+            known = documents_by_id(connection, sorted(named))
+            published = [document_row(run, row, known, live, capabilities) for row in rows]
             upsert(connection, documents, published)
             write_readers(connection, {row["document_id"]: row["groups"] for row in published})
             for row in rows:
@@ -187,18 +183,6 @@ class DatabaseManifest:
         query = sa.select(listing.c.document_id).where(listing.c.run_id == run.run_id, listing.c.document_id.in_(ids))
         return set(connection.execute(query).scalars())
 
-    def _current_versions(self, connection: Connection, run: Run, rows: Iterable[Any]) -> set[str]:
-        """The document_ids whose live content this run's pipeline has read already."""
-        wanted = {
-            derive_version_id(row["document_id"], row["known_content_hash"], run.fingerprint): row["document_id"]
-            for row in rows
-            if row["known_content_hash"]
-        }
-        query = sa.select(versions.c.version_id).where(
-            versions.c.version_id.in_(list(wanted)), versions.c.state == "ready"
-        )
-        return {wanted[version_id] for version_id in connection.execute(query).scalars()}
-
 
 def write_readers(connection: Connection, readers: dict[str, Sequence[str]]) -> None:
     """Replace who may read each document."""
@@ -234,7 +218,27 @@ def _listed_twice(run: Run, row: dict[str, Any]) -> dict[str, Any]:
     return row | {"document_id": document_id, "path": path, "problem": problem.model_dump()}
 
 
-def _settle_unchanged(connection: Connection, run: Run, capabilities: str) -> None:
+def _list_current(connection: Connection, run: Run, rows: Sequence[Any], supplied: frozenset[str]) -> set[str]:
+    """The document_ids whose live content this run's pipeline has read already, as far as it can be read."""
+    live = {(row["document_id"], row["known_content_hash"]): row["document_id"] for row in rows}
+    query = sa.select(versions.c.document_id, versions.c.content_hash).where(
+        versions.c.document_id.in_([row["document_id"] for row in rows]),
+        versions.c.fingerprint == run.fingerprint,
+        versions.c.state == "ready",
+        ~_can_be_completed(supplied),
+    )
+    return {
+        document_id for document_id, content_hash in connection.execute(query) if (document_id, content_hash) in live
+    }
+
+
+def _can_be_completed(supplied: frozenset[str]) -> sa.ColumnElement[bool]:
+    """Of `versions`: parts of it were unread for want of a program that is there now."""
+    there = (versions.c.wants.contains(reason) for reason in sorted(supplied))
+    return sa.and_(versions.c.wants.is_not(None), sa.or_(sa.false(), *there))
+
+
+def _settle_unchanged(connection: Connection, run: Run, capabilities: str, supplied: frozenset[str]) -> None:
     """Equal etag, or equal size and time, under the same conditions: the former outcome stands, nothing is read."""
     same_stat = sa.or_(
         sa.and_(listing.c.etag.is_not(None), listing.c.etag == documents.c.seen_etag),
@@ -245,9 +249,10 @@ def _settle_unchanged(connection: Connection, run: Run, capabilities: str) -> No
         ),
     )
     same_pipeline = documents.c.read_fingerprint == run.fingerprint
+    complete = documents.c.live_version_id.not_in(sa.select(versions.c.version_id).where(_can_be_completed(supplied)))
     failed_alike = sa.and_(same_pipeline, documents.c.read_capabilities == capabilities)
     settled = sa.case(
-        (sa.and_(documents.c.state.in_(("live", "empty")), same_pipeline), "unchanged"),
+        (sa.and_(documents.c.state.in_(("live", "empty")), same_pipeline, complete), "unchanged"),
         (sa.and_(documents.c.state.in_(("outdated", "quarantined")), failed_alike), documents.c.state),
         else_=None,
     )
@@ -324,73 +329,6 @@ def _outcome_values(reading: Reading) -> dict[str, Any]:
         "reprocess": reading.reprocess,
         "renamed_from": reading.renamed_from,
     }
-
-
-def _documents_by_id(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
-    query = sa.select(documents).where(documents.c.document_id.in_(ids))
-    return {row["document_id"]: row for row in connection.execute(query).mappings()}
-
-
-def _serving_versions(connection: Connection, rows: Sequence[Any]) -> dict[tuple[str, str], Any]:
-    """Indexed versions of the serving collection's pipeline by (document_id, content_hash)."""
-    query = (
-        sa.select(versions.c.version_id, versions.c.document_id, versions.c.content_hash, versions.c.chunk_count)
-        .join(collections, collections.c.fingerprint == versions.c.fingerprint)
-        .where(
-            collections.c.state == "serving",
-            versions.c.state == "ready",
-            versions.c.document_id.in_([row["document_id"] for row in rows]),
-        )
-    )
-    return {(row.document_id, row.content_hash): row for row in connection.execute(query)}
-
-
-def _is_served(row: Any, live: dict[tuple[str, str], Any]) -> bool:
-    return row["outcome"] in FAILED or (row["document_id"], row["content_hash"]) in live
-
-
-def _document_row(
-    run: Run, row: Any, known: Any, live: dict[tuple[str, str], Any], capabilities: str
-) -> dict[str, Any]:
-    failed = row["outcome"] in FAILED
-    kept = {"live_version_id": known["live_version_id"], "content_hash": known["content_hash"]} if known else {}
-    if failed:
-        what = {"state": row["outcome"], "live_version_id": None, "content_hash": None} | (
-            kept if row["outcome"] == "outdated" else {}
-        )
-    else:
-        version = live[row["document_id"], row["content_hash"]]
-        state = "live" if version.chunk_count else "empty"
-        what = {"state": state, "live_version_id": version.version_id, "content_hash": row["content_hash"]}
-    racy = row["modified"] is not None and row["modified"] > run.started_at - timedelta(seconds=RACY_SECONDS)
-    return (
-        what
-        | {
-            "document_id": row["document_id"],
-            "tenant": run.tenant,
-            "source": run.source,
-            "path": row["path"],
-            "uri": row["uri"],
-            "file_name": row["file_name"],
-            "groups": row["groups"],
-            "readers_stale": bool(known and known["readers_stale"]),
-            "seen_size": row["size_bytes"],
-            "seen_modified": None if racy else row["modified"],
-            "seen_etag": row["etag"],
-            "seen_hash": row["content_hash"],
-            "read_fingerprint": run.fingerprint,
-            "read_capabilities": capabilities,
-            "updated_at": datetime.now(UTC),
-        }
-        | _findings(row, known, failed=failed)
-    )
-
-
-def _findings(row: Any, known: Any, *, failed: bool) -> dict[str, Any]:
-    """Problems found now; where nothing was read again, those found before."""
-    read_again = row["outcome"] in {"new", "changed"} or row["reprocess"] or row["problem"]
-    source = row if read_again or known is None else known
-    return {"problem": source["problem"] if failed else None, "part_problems": source["part_problems"]}
 
 
 def _live_documents(run: Run) -> tuple[sa.ColumnElement[bool], ...]:

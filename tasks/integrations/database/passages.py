@@ -75,6 +75,14 @@ class DatabasePassages:
             version_id = connection.execute(query).scalar_one_or_none()
             return self._texts(connection, version_id) if version_id else None
 
+    def list_readable(self, tenant: str, uris: Sequence[str], principals: frozenset[str]) -> frozenset[str]:
+        """Those of live documents that one of the principals may read."""
+        query = sa.select(documents.c.uri).where(
+            documents.c.uri.in_(uris), documents.c.live_version_id.is_not(None), *readable(tenant, principals)
+        )
+        with self._database.read() as connection:
+            return frozenset(connection.execute(query).scalars())
+
     def list_believed_sources(self, tenant: str) -> tuple[str, ...] | None:
         """The sources that are not little trusted; None where all are believed."""
         query = sa.select(sources.c.source, sources.c.trust).where(sources.c.tenant == tenant)

@@ -70,9 +70,14 @@ class DatabaseChampions:
             return _read_champion(connection, tenant, scope)
 
     def promote(self, adapter_id: str, move: Move) -> ChampionChange | None:
-        """Make it the champion and say so of the adapter, in one commit; None, nothing written, when it is already."""
+        """Make it the champion and say so of the adapter, in one commit; None, nothing written, when it is already.
+
+        Raises:
+            ConfigurationError: It is marked: a mark that comes later finds it among the champions.
+        """
         with self._database.write() as connection:
             lock_name(connection, "champions")
+            _refuse_marked(connection, adapter_id)
             if _read_champion(connection, move.tenant, move.scope) == adapter_id:
                 return None
             promoted = sa.update(adapters).where(adapters.c.adapter_id == adapter_id)
@@ -96,6 +101,12 @@ class DatabaseChampions:
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(champions.c.scope)).all()
         return {row.scope: row.adapter_id for row in rows if row.adapter_id}
+
+    def list_served_urls(self) -> list[str]:
+        """Where the files of every champion lie, of all tenants."""
+        query = sa.select(adapters).where(adapters.c.adapter_id.in_(sa.select(champions.c.adapter_id)))
+        with self._database.read() as connection:
+            return [_read(row).url for row in connection.execute(query).mappings()]
 
     def list_changes(self, tenant: str, scope: str) -> list[ChampionChange]:
         """Every move, the newest first."""
@@ -188,6 +199,15 @@ def _list_marked(connection: Connection, adapter_ids: Sequence[str]) -> set[str]
     marked = sa.or_(adapters.c.state == AdapterState.MARKED.value, adapters.c.dataset_id.in_(told))
     query = sa.select(adapters.c.adapter_id).where(adapters.c.adapter_id.in_(adapter_ids), marked)
     return set(connection.execute(query).scalars())
+
+
+def _refuse_marked(connection: Connection, adapter_id: str) -> None:
+    query = sa.select(adapters).where(adapters.c.adapter_id == adapter_id)
+    found = _mark(_read(connection.execute(query).mappings().one()), _read_marks(connection))
+    if found.state is AdapterState.MARKED:
+        raise ConfigurationError(
+            f"adapter {adapter_id} is marked: {found.reason}", advice="train again without what was erased"
+        )
 
 
 def _move(connection: Connection, adapter_id: str | None, move: Move) -> ChampionChange:

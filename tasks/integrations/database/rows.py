@@ -62,6 +62,7 @@ def version_row(run: Run, version: NewVersion) -> dict[str, Any]:
         "document_type": version.document_type,
         "chunk_count": len(version.document.chunks),
         "copied_from": version.copied_from,
+        "wants": version.wants or None,
         "definition_rules": None,  # a text that is written again is looked through again
         "summary_rules": None,
     }
@@ -71,7 +72,9 @@ def chunk_rows(version: NewVersion) -> list[dict[str, Any]]:
     """The chunks of a version with their derived ids."""
     return [
         {
-            "chunk_id": derive_chunk_id(version.document_id, version.content_hash, version.fingerprint, chunk.position),
+            "chunk_id": derive_chunk_id(
+                version.document_id, version.content_hash, version.fingerprint, chunk.position, version.wants
+            ),
             "version_id": version.version_id,
             "embedding_key": key,
             **chunk.model_dump(mode="json"),

@@ -140,11 +140,20 @@ versions = sa.Table(
     sa.Column("groups", sa.JSON, nullable=False),  # readers written to the vector store with it
     sa.Column("document_type", sa.String(32), nullable=False),
     sa.Column("chunk_count", sa.Integer, nullable=False),
+    sa.Column("wants", StoredText),  # reasons `needs-…` for which parts were not read; null: none
     _id("copied_from"),  # the version a rename copied; its vectors are taken over
     sa.Column("definition_rules", sa.Integer),  # by which its definitions were found; null: not looked for yet
     sa.Column("summary_rules", sa.String(64)),  # by which the summaries that are indexed were made; null: not yet
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Index("ix_versions_document_id", "document_id"),
+    # Few have any: an ingest finds them without a look at the others.
+    sa.Index(
+        "ix_versions_wants",
+        "wants",
+        "version_id",
+        sqlite_where=sa.text("wants IS NOT NULL"),
+        postgresql_where=sa.text("wants IS NOT NULL"),
+    ),
     # With the rules in the index nobody reads through long texts to find that all of them are learnt from.
     sa.Index("ix_versions_tenant_source_state_rules", "tenant", "source", "state", "definition_rules"),
     sa.Index("ix_versions_tenant_source_state_summaries", "tenant", "source", "state", "summary_rules"),

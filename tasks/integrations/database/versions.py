@@ -217,7 +217,11 @@ class DatabaseCollections:
                     built.c.document_id == documents.c.document_id,
                     built.c.content_hash == documents.c.content_hash,
                     built.c.fingerprint == pipeline.fingerprint,
+                    built.c.state == "ready",
                 )
+                # One whose missing parts were read meanwhile came later.
+                .order_by(built.c.created_at.desc())
+                .limit(1)
                 .scalar_subquery()
             )
             connection.execute(

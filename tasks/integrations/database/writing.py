@@ -44,9 +44,9 @@ def copied_version(
         .mappings()
         .all()
     )
-    fingerprint = fingerprint or row["fingerprint"]
+    fingerprint, wants = fingerprint or row["fingerprint"], row["wants"] or ""
     return NewVersion(
-        version_id=derive_version_id(document_id, row["content_hash"], fingerprint),
+        version_id=derive_version_id(document_id, row["content_hash"], fingerprint, wants),
         document_id=document_id,
         content_hash=row["content_hash"],
         fingerprint=fingerprint,
@@ -61,6 +61,7 @@ def copied_version(
         groups=tuple(sorted(set(groups))),
         embedding_keys=tuple(part["embedding_key"] for part in parts),
         copied_from=version_id if fingerprint == row["fingerprint"] else None,
+        wants=wants,
     )
 
 
@@ -82,15 +83,15 @@ def complete_versions(connection: Connection, run: Run, rows: Sequence[Any]) -> 
         written = sa.select(versions.c.fingerprint, versions.c.version_id).where(*same, versions.c.state != "swept")
         found = {r.fingerprint: r.version_id for r in connection.execute(written.order_by(versions.c.created_at))}
         if fingerprint not in found:
-            copies.append(
-                copied_version(
-                    connection,
-                    [*found.values()][-1],
-                    document_id=row["document_id"],
-                    groups=row["groups"],
-                    fingerprint=fingerprint,
-                )
+            copy = copied_version(
+                connection,
+                [*found.values()][-1],
+                document_id=row["document_id"],
+                groups=row["groups"],
+                fingerprint=fingerprint,
             )
-        waiting.append(derive_version_id(row["document_id"], row["content_hash"], fingerprint))
+            copies.append(copy)
+            found[fingerprint] = copy.version_id
+        waiting.append(found[fingerprint])
     write_versions(connection, run, copies)
     return waiting

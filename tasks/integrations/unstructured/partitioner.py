@@ -22,6 +22,14 @@ READER_VERSION = "2"
 _MOST_WORKERS = 8
 
 
+def _find_programs() -> dict[str, str | bool]:
+    return {
+        "tesseract": ",".join(pdf.list_ocr_languages()),
+        "libreoffice": bool(rich.find_libreoffice()),
+        "pandoc": bool(rich.find_pandoc()),
+    }
+
+
 class UnstructuredPartitioner:
     """Implements `Partitioner`.
 
@@ -51,19 +59,19 @@ class UnstructuredPartitioner:
         return f"reader-{READER_VERSION}+unstructured-{version}+{self._options.strategy}"
 
     @property
+    def supplied(self) -> frozenset[str]:
+        """See `Partitioner`."""
+        return frozenset(rich.name_need(program) for program, found in _find_programs().items() if found)
+
+    @property
     def capabilities(self) -> str:
         """Programs found and limits set."""
-        programs = {
-            "tesseract": ",".join(pdf.list_ocr_languages()),
-            "libreoffice": bool(rich.find_libreoffice()),
-            "pandoc": bool(rich.find_pandoc()),
-        }
         limits = {
             "timeout": f"{self._timeout_seconds:g}s",
             "memory": f"{self._memory_mb}MiB",
             "text": f"{self._options.max_text_mb:g}MB",
         }
-        return " ".join(f"{name}={value}" for name, value in {**programs, **limits}.items())
+        return " ".join(f"{name}={value}" for name, value in {**_find_programs(), **limits}.items())
 
     def warm_up(self) -> None:
         """Load the readers in the background, so that the first file need not wait for it."""

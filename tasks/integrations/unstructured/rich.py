@@ -15,6 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from tasks.document_ports import NEEDS
 from tasks.errors import DocumentRejected
 from tasks.integrations.unstructured.reading import Content, Piece, Reading, base_name, make_table
 from tasks.integrations.unstructured.texts import decode, detect_encoding
@@ -181,11 +182,16 @@ def find_pandoc() -> str | None:
         return None
 
 
+def name_need(program: str) -> str:
+    """The reason for what is not read because a program is not installed."""
+    return NEEDS + program.lower()
+
+
 def needs_program(name: str, program: str, what: str) -> DocumentRejected:
     """The refusal of a file whose reader is a program that is not installed."""
     return DocumentRejected(
         f"{base_name(name, 'the file')}: {what} need {program}, which is not installed",
-        reason=f"needs-{program.lower()}",
+        reason=name_need(program),
         advice="run 'make system-packages' (or install it with your package manager) and ingest again",
     )
 

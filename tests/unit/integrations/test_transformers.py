@@ -86,6 +86,14 @@ def test_a_prompt_whose_time_is_over_is_cut_and_its_neighbour_is_not(smollm2: Tr
     assert (other.text, other.completion_tokens) == (whole.text, whole.completion_tokens)
 
 
+def test_a_prompt_whose_time_is_over_is_not_even_read_to_its_end(smollm2: TransformersGenerator) -> None:
+    counting = chat("Count from one to one hundred.", "Be long.")
+    for cut in smollm2.generate([counting, counting], max_tokens=6, within_seconds=[1e-6, 1e-6]):
+        assert (cut.text, cut.finish, cut.completion_tokens) == ("", "length", 0)
+        assert cut.prompt_tokens > 0
+    assert smollm2.generate([counting], max_tokens=6, within_seconds=[60.0])[0].completion_tokens == 6
+
+
 def test_a_watched_row_is_shown_as_it_grows_and_ends_when_enough_is_read(phi: Path, tmp_path: Path) -> None:
     generator = TransformersGenerator(str(phi), cache=tmp_path, dtype="float32")
     prompts = [chat("Hi"), chat("Say hello. " * 3), chat("Hi")]

@@ -18,7 +18,7 @@ from tasks.errors import ConfigurationError
 from tasks.integrations.unstructured import UnstructuredPartitioner, pdf
 from tasks.integrations.unstructured.pdf import list_ocr_languages
 from tasks.integrations.unstructured.reading import Content, ReadOptions
-from tasks.integrations.unstructured.rich import find_libreoffice
+from tasks.integrations.unstructured.rich import find_libreoffice, needs_program
 from tasks.models import PartitionedDocument
 from tasks.settings import Settings
 from tests.fakes.hostile_files import (
@@ -337,6 +337,12 @@ def test_fingerprint_follows_the_strategy_and_capabilities_the_limits() -> None:
     assert first.fingerprint != second.fingerprint
     assert first.capabilities == second.capabilities
     assert first.capabilities != UnstructuredPartitioner(Settings(partition_memory_mb=512)).capabilities
+
+
+def test_what_is_supplied_are_the_reasons_that_cannot_be_given_any_more() -> None:
+    there = {"tesseract": bool(list_ocr_languages()), "libreoffice": bool(find_libreoffice()), "pandoc": True}
+    supplied = UnstructuredPartitioner(Settings()).supplied
+    assert supplied == {needs_program("a", name, "files").reason for name in there if there[name]}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -11,11 +12,12 @@ import pytest
 from tasks.erasure_models import DatasetMark
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database
+from tasks.integrations.database.locks import lock_name
 from tasks.registry.champion import promote_adapter
 from tasks.settings import Settings
 from tasks.training_models import Adapter, AdapterState, TrainingConfig, TrainingSummary
 from tasks.wiring import Application
-from tests.databases import on_sqlite_alone
+from tests.databases import on_postgresql_alone, on_sqlite_alone
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -73,6 +75,26 @@ def test_a_marked_champion_is_kept_until_it_is_replaced(database: Database, tmp_
     assert (found.state, found.reason) == (AdapterState.MARKED, "text was erased")
     with pytest.raises(ConfigurationError, match="is marked: text was erased"):
         promote(app, "three")
+
+
+def test_a_mark_that_comes_between_the_check_and_the_commit_is_seen(app: Application) -> None:
+    app.adapters.add_adapter(adapter("one", 0))
+    checked = app.adapters.find_adapter("default", "one")
+    mark(app, "one")
+    with pytest.raises(ConfigurationError, match="is marked: text was erased"):
+        promote_adapter(checked, champions=app.champions, author="anna", now=NOW, override="a test")
+    assert app.champions.list_champions("default") == {}
+
+
+@on_postgresql_alone
+def test_a_mark_waits_for_a_promotion_that_is_on_its_way(app: Application, database: Database) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            lock_name(connection, "champions")
+            marking = pool.submit(mark, app, "one")
+            with pytest.raises(TimeoutError):
+                marking.result(0.5)
+        marking.result(60)
 
 
 @on_sqlite_alone

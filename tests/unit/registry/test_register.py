@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, ConfigurationError
+from tasks.integrations.artifacts import Artifacts
 from tasks.integrations.database.engine import Database
 from tasks.settings import Settings
 from tasks.training_models import AdapterState, GateDecision, TrainedAdapter, TrainingConfig, TrainingSummary
@@ -17,11 +20,6 @@ from tests.fakes.flow_server import FakeFlowServer
 
 PROMOTE = GateDecision(decision="promote", reasons=("better",))
 REJECT = GateDecision(decision="reject", reasons=("worse",))
-
-
-@pytest.fixture
-def app(database: Database, tmp_path: Path) -> Application:
-    return Application(Settings(home=tmp_path / "home"))
 
 
 def train(app: Application, name: str) -> TrainedAdapter:
@@ -171,6 +169,54 @@ def test_files_in_a_remote_store_are_copied_into_the_cache_and_repaired_there(
     (folder / "adapter_model.safetensors").write_bytes(b"half")
     again = app.artifacts.fetch(found.url, found.files)
     assert (again / "adapter_model.safetensors").read_bytes() == b"one"
+
+
+@on_sqlite_alone
+def test_copies_of_adapters_that_no_longer_serve_are_swept_a_day_after_they_were_asked_for(
+    database: Database, tmp_path: Path
+) -> None:
+    app = Application(Settings(home=tmp_path / "home", cache=tmp_path / "cache", artifacts_url="memory://swept"))
+    copies = {}
+    for name in ("one", "two", "three"):
+        register(app, name)
+        app.promote_adapter(name, author="gate")
+        found = app.adapters.find_adapter("default", name)
+        copies[name] = app.artifacts.fetch(found.url, found.files)
+    for name in ("one", "three"):
+        os.utime(copies[name], (0, 0))
+    foreign = tmp_path / "cache" / "adapters" / "of another store" / "old"
+    foreign.mkdir(parents=True)
+    os.utime(foreign, (0, 0))
+    assert app.generator
+    assert [name for name, folder in copies.items() if folder.exists()] == ["two", "three"]
+    assert foreign.exists()
+
+
+@on_sqlite_alone
+@pytest.mark.parametrize("url", ["memory://former", "file"])
+def test_a_former_copy_in_the_store_is_deleted_once_nobody_can_be_about_to_fetch_it(
+    database: Database, tmp_path: Path, url: str
+) -> None:
+    app = Application(Settings(home=tmp_path / "home", artifacts_url=url if url != "file" else None))
+    trained = train(app, "one")
+    first, second = (app.register_adapter(trained, scope="everyone", measured=words) for words in ("first", "second"))
+    app.artifacts.fetch(first.url, first.files)
+    app.artifacts.sweep_former("adapters/one", keep=second.url, before=datetime.now(UTC))
+    app.artifacts.fetch(second.url, second.files)
+    with pytest.raises(ArtifactCorrupt):
+        Artifacts(app.settings.resolved_artifacts_url, cache=tmp_path / "empty").fetch(first.url, first.files)
+
+
+@on_sqlite_alone
+def test_registering_again_sweeps_what_is_older_than_a_day(app: Application) -> None:
+    trained = train(app, "one")
+    old, young = (app.register_adapter(trained, scope="everyone", measured=words) for words in ("old", "young"))
+    for file in app.artifacts.fetch(old.url, old.files).iterdir():
+        os.utime(file, (0, 0))
+    app.register_adapter(trained, scope="everyone", measured="new")
+    app.artifacts.fetch(young.url, young.files)
+    with pytest.raises(ArtifactCorrupt):
+        app.artifacts.fetch(old.url, old.files)
 
 
 @on_sqlite_alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -111,11 +112,30 @@ def test_the_former_champion_is_dropped_once_nobody_can_wait_for_it_any_more(
         adapters.keep_only(name)
     adapters.drop_left()
     assert len(server.adapters) == 3
+    assert len(list((tmp_path / "shared").iterdir())) == 2
     now = 20.0
     adapters.drop_left()
     adapters.drop_left()
     assert [name.rpartition("-")[2] for name in server.adapters] == ["elses", "two"]
     assert [call for call, _ in server.calls] == ["load", "load", "unload"]
+    assert [folder.name.rpartition("-")[2] for folder in (tmp_path / "shared").iterdir()] == ["two"]
+
+
+def test_files_that_a_killed_process_left_are_deleted_with_the_next_champion(
+    settings: Settings, server: VLLMServer, app: Application, tmp_path: Path
+) -> None:
+    promote(app, "one")
+    ask(app)
+    server.restart()
+    promote(app, "two")
+    now = 0.0
+    adapters = VLLMAdapters(settings, clock=lambda: now)
+    (tmp_path / "shared" / "somebody-elses").mkdir()
+    adapters.open("two", app.settings.home / "trainings" / "two")
+    adapters.keep_only("two")
+    now = 20.0
+    adapters.drop_left()
+    assert sorted(folder.name.rpartition("-")[2] for folder in (tmp_path / "shared").iterdir()) == ["elses", "two"]
 
 
 def test_a_restarted_server_has_its_adapter_loaded_again(app: Application, server: VLLMServer) -> None:
@@ -125,6 +145,18 @@ def test_a_restarted_server_has_its_adapter_loaded_again(app: Application, serve
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, [app] * 8)) == {("one", "one")}
     assert len(server.adapters) == 1
+
+
+def test_files_that_another_process_deleted_are_copied_anew_for_a_server_that_lost_them(
+    app: Application, server: VLLMServer, tmp_path: Path
+) -> None:
+    promote(app, "one")
+    ask(app)
+    shutil.rmtree(tmp_path / "shared")
+    server.restart()
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, [app] * 8)) == {("one", "one")}
+    assert [folder.name.rpartition("-")[2] for folder in (tmp_path / "shared").iterdir()] == ["one"]
 
 
 @pytest.mark.parametrize("why", ["rank", "not allowed", "not seen"])
