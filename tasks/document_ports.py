@@ -174,12 +174,12 @@ class Manifest(Protocol):
 
         Args:
             run: Of the source.
-            capabilities: Of the partitioner; what failed under the same is not read again.
+            capabilities: Of the partitioner; what was tried under the same is not tried again.
             supplied: Of the partitioner; what has parts that were unread for want of one of these is read again.
             batch_documents: At most so many in a batch.
         """
 
-    def read_candidates(self, run: Run, batch: int, *, supplied: frozenset[str]) -> list[Candidate]:
+    def read_candidates(self, run: Run, batch: int, *, capabilities: str, supplied: frozenset[str]) -> list[Candidate]:
         """The candidates of one batch that have no outcome yet."""
 
     def find_renamed(self, run: Run, content_hash: str, *, claimed: Collection[str]) -> tuple[str, str] | None:

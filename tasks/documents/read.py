@@ -24,7 +24,16 @@ from tasks.documents.manifest import Decision, decide, failed_outcome, read_outc
 from tasks.errors import BackendUnavailable, DocumentRejected
 from tasks.file_names import read_file_name
 from tasks.language import detect_language
-from tasks.models import ChunkedDocument, Element, PartitionedDocument, Problem, Run, derive_version_id, hash_text
+from tasks.models import (
+    ChunkedDocument,
+    Element,
+    PartitionedDocument,
+    PartProblem,
+    Problem,
+    Run,
+    derive_version_id,
+    hash_text,
+)
 from tasks.ports import TokenCounter
 
 logger = logging.getLogger(__name__)
@@ -156,6 +165,11 @@ class DocumentReader:
         fetched.file.unlink(missing_ok=True)
         if outcome.document is None:
             assert outcome.problem is not None
+            if fetched.reprocess and self._is_completion(candidate):
+                # With one program more it cannot be read: what could be read without it still holds.
+                tried = PartProblem(part=UNREAD_BEFORE, problem=outcome.problem)
+                unchanged = Reading(candidate.document_id, "unchanged", fetched.content_hash, reprocess=True)
+                return unchanged._replace(part_problems=(tried,))
             return _failed(candidate, fetched.content_hash, outcome.problem)
         written = tuple(self._make_version(fetched, outcome.document, plan) for plan in self._choose_plans(fetched))
         if not written[0].document.text.strip() and not outcome.document.may_be_empty:
@@ -168,6 +182,11 @@ class DocumentReader:
             versions=written,
             reprocess=fetched.reprocess,
         )
+
+    def _is_completion(self, candidate: Candidate) -> bool:
+        """Whether this pipeline has read it before: it is read again for the parts that it left out."""
+        known = candidate.known
+        return known is not None and known.state != "outdated" and known.read_fingerprint == self._run.fingerprint
 
     def _choose_plans(self, fetched: Fetched) -> Sequence[ChunkPlan]:
         """The run's own for content that the others have read; all where another run has given up its collection."""
@@ -200,6 +219,7 @@ class DocumentReader:
         )
 
 
+UNREAD_BEFORE = "what was not read before"
 NO_TEXT = Problem(
     reason="no-text",
     message="the file is not empty, but no text was found in it",

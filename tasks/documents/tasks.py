@@ -87,7 +87,9 @@ def compare_listing(run: Run) -> int:
 def read_documents(run: Run, request: IngestRequest, batch: int) -> int:
     """Partition and chunk one batch into versions that nobody sees yet; returns the batch's number."""
     app = application()
-    candidates = app.manifest.read_candidates(run, batch, supplied=app.partitioner.supplied)
+    candidates = app.manifest.read_candidates(
+        run, batch, capabilities=app.partitioner.capabilities, supplied=app.partitioner.supplied
+    )
     with tempfile.TemporaryDirectory(prefix="batch-", dir=app.scratch(run)) as scratch:
         reader = DocumentReader(
             run,

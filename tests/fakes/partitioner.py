@@ -1,4 +1,7 @@
-"""A partitioner for plain text: `# ` lines are titles, `PICTURE` needs tesseract, what says BROKEN cannot be read."""
+"""A partitioner for plain text: `# ` lines are titles, BROKEN cannot be read.
+
+What follows `PICTURE` needs tesseract; with it, a file with a `SMEARED PICTURE` cannot be read at all.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class FakePartitioner:
         for job in jobs:
             self.read.append(job.file_name)
             text = job.file.read_text(encoding="utf-8")
-            if "BROKEN" in text:
+            if "BROKEN" in text or ("SMEARED PICTURE" in text and "needs-tesseract" in self.supplied):
                 problem = Problem(reason="damaged", message=f"{job.file_name} is damaged", advice="repair it")
                 yield PartitionOutcome(job.key, None, problem)
             else:

@@ -193,7 +193,9 @@ def list_wanted(world: World) -> list[str]:
     return [one["problem"]["reason"] for some in parts for one in some or ()]
 
 
-TESSERACT = frozenset({"needs-tesseract"})
+def install(world: World, *programs: str) -> None:
+    world.fake_partitioner.capabilities = ",".join(programs)
+    world.fake_partitioner.supplied = frozenset(f"needs-{program}" for program in programs)
 
 
 def test_parts_that_wanted_a_program_are_read_once_it_is_there_and_nothing_else_is(world_on_both: World) -> None:
@@ -202,11 +204,11 @@ def test_parts_that_wanted_a_program_are_read_once_it_is_there_and_nothing_else_
     assert world.ingest().new == 4
     read = world.fake_partitioner.read
     read.clear()
-    for supplied in (frozenset(), frozenset({"needs-pandoc"})):
-        world.fake_partitioner.supplied = supplied
+    for programs in ((), ("pandoc",)):
+        install(world, *programs)
         assert world.ingest().unchanged == 4
     assert (read, list_wanted(world), signature_is_read(world)) == ([], ["needs-tesseract"], False)
-    world.fake_partitioner.supplied = TESSERACT
+    install(world, "tesseract", "pandoc")
     for _ in range(2):
         assert world.ingest().unchanged == 4
         assert (read, list_wanted(world), signature_is_read(world)) == (["scan.txt"], [], True)
@@ -220,7 +222,7 @@ def test_readers_see_the_incomplete_version_until_the_complete_one_is_published(
     fill_with_picture(world)
     world.ingest()
     before = world.live_chunks()
-    world.fake_partitioner.supplied = TESSERACT
+    install(world, "tesseract")
     request = IngestRequest(source=world.source.name)
     with hold_source(request) as run:
         list_source.fn(run, request)
@@ -252,12 +254,35 @@ def test_a_flip_makes_the_complete_one_of_two_readings_live(
         for batch in range(1, compare_listing.fn(run) + 1):
             index_documents.fn(run, read_documents.fn(run, request, batch))
     assert world.serving_pipeline() == world_on_both.serving_pipeline()
-    world.fake_partitioner.supplied = TESSERACT
+    install(world, "tesseract")
     world.ingest()
     assert world.serving_pipeline() == world.current_pipeline()
     assert (list_wanted(world), signature_is_read(world)) == ([], True)
     assert world.indexed() == world.live_chunks()
     world.database.close()
+
+
+def test_a_document_that_cannot_be_read_with_the_program_stays_live_and_is_not_tried_each_time(world: World) -> None:
+    fill_with_picture(world)
+    world.source.files["scan.txt"] = b"# Minutes\nThe board met.\nSMEARED PICTURE"
+    world.ingest()
+    install(world, "tesseract")
+    world.fake_partitioner.read.clear()
+    for _ in range(2):
+        assert world.ingest().unchanged == 4
+        assert world.visible()["memory://scan.txt"] == "live"
+        assert (world.fake_partitioner.read, list_wanted(world)) == (["scan.txt"], ["damaged"])
+    assert world.indexed() == world.live_chunks()
+
+
+def test_a_renamed_document_is_completed_by_the_run_after_that_in_which_both_happened(world: World) -> None:
+    fill_with_picture(world)
+    world.ingest()
+    world.source.files["minutes.txt"] = world.source.files.pop("scan.txt")
+    install(world, "tesseract")
+    assert world.ingest().renamed == 1
+    world.ingest()
+    assert signature_is_read(world, "minutes.txt")
 
 
 def test_a_rename_takes_along_that_a_program_is_wanted(world: World) -> None:
@@ -266,7 +291,7 @@ def test_a_rename_takes_along_that_a_program_is_wanted(world: World) -> None:
     world.source.files["minutes.txt"] = world.source.files.pop("scan.txt")
     assert world.ingest().renamed == 1
     assert list_wanted(world) == ["needs-tesseract"]
-    world.fake_partitioner.supplied = TESSERACT
+    install(world, "tesseract")
     world.fake_partitioner.read.clear()
     world.ingest()
     assert world.fake_partitioner.read == ["minutes.txt"]

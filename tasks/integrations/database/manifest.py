@@ -62,7 +62,7 @@ class DatabaseManifest:
             last = connection.execute(sa.select(sa.func.max(listing.c.batch)).where(listing.c.run_id == run.run_id))
             return int(last.scalar_one() or 0)
 
-    def read_candidates(self, run: Run, batch: int, *, supplied: frozenset[str]) -> list[Candidate]:
+    def read_candidates(self, run: Run, batch: int, *, capabilities: str, supplied: frozenset[str]) -> list[Candidate]:
         """The candidates of one batch that have no outcome yet, by path."""
         query = (
             sa.select(listing, *_known_columns())
@@ -72,7 +72,7 @@ class DatabaseManifest:
         )
         with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
-            current = _list_current(connection, run, rows, supplied)
+            current = _list_current(connection, run, rows, capabilities, supplied)
         return [Candidate(r["document_id"], listed_document(dict(r)), _known(r, current)) for r in rows]
 
     def find_renamed(self, run: Run, content_hash: str, *, claimed: Collection[str]) -> tuple[str, str] | None:
@@ -218,14 +218,20 @@ def _listed_twice(run: Run, row: dict[str, Any]) -> dict[str, Any]:
     return row | {"document_id": document_id, "path": path, "problem": problem.model_dump()}
 
 
-def _list_current(connection: Connection, run: Run, rows: Sequence[Any], supplied: frozenset[str]) -> set[str]:
+def _list_current(
+    connection: Connection, run: Run, rows: Sequence[Any], capabilities: str, supplied: frozenset[str]
+) -> set[str]:
     """The document_ids whose live content this run's pipeline has read already, as far as it can be read."""
     live = {(row["document_id"], row["known_content_hash"]): row["document_id"] for row in rows}
-    query = sa.select(versions.c.document_id, versions.c.content_hash).where(
-        versions.c.document_id.in_([row["document_id"] for row in rows]),
-        versions.c.fingerprint == run.fingerprint,
-        versions.c.state == "ready",
-        ~_can_be_completed(supplied),
+    query = (
+        sa.select(versions.c.document_id, versions.c.content_hash)
+        .join(documents, documents.c.document_id == versions.c.document_id)
+        .where(
+            versions.c.document_id.in_([row["document_id"] for row in rows]),
+            versions.c.fingerprint == run.fingerprint,
+            versions.c.state == "ready",
+            sa.or_(documents.c.read_capabilities == capabilities, ~_can_be_completed(supplied)),
+        )
     )
     return {
         document_id for document_id, content_hash in connection.execute(query) if (document_id, content_hash) in live
@@ -249,8 +255,10 @@ def _settle_unchanged(connection: Connection, run: Run, capabilities: str, suppl
         ),
     )
     same_pipeline = documents.c.read_fingerprint == run.fingerprint
-    complete = documents.c.live_version_id.not_in(sa.select(versions.c.version_id).where(_can_be_completed(supplied)))
-    failed_alike = sa.and_(same_pipeline, documents.c.read_capabilities == capabilities)
+    incomplete = sa.select(versions.c.version_id).where(_can_be_completed(supplied))
+    tried = documents.c.read_capabilities == capabilities
+    complete = sa.or_(tried, documents.c.live_version_id.not_in(incomplete))
+    failed_alike = sa.and_(same_pipeline, tried)
     settled = sa.case(
         (sa.and_(documents.c.state.in_(("live", "empty")), same_pipeline, complete), "unchanged"),
         (sa.and_(documents.c.state.in_(("outdated", "quarantined")), failed_alike), documents.c.state),

@@ -79,7 +79,8 @@ def document_row(
             "seen_etag": row["etag"],
             "seen_hash": row["content_hash"],
             "read_fingerprint": run.fingerprint,
-            "read_capabilities": capabilities,
+            # Of the one that was renamed nothing was read.
+            "read_capabilities": told["read_capabilities"] if told and row["renamed_from"] else capabilities,
             "updated_at": datetime.now(UTC),
         }
         | _findings(row, told, failed=failed, lacks=lacks)
