@@ -8,14 +8,17 @@ where nobody has fitted any.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from tasks.answering.extract import Ranked
+from tasks.answering.names import find_names
 from tasks.answering.words import Stems
 from tasks.models import Calibration, Generation, Hit
 
+_WORD = re.compile(r"[^\W_]+")
 _SIDES = ("dense_score", "keyword_score")
 
 _OPEN_SIGNALS = {"logprob": (-math.inf, 0.0), "supported_share": (0.0, 1.0)}
@@ -56,7 +59,9 @@ def measure_signals(
         "fused": hit.score,
         "fused_margin": hits[0].score - elsewhere,
         "sides_agree": float(documents[dense] == documents[keyword]),
-        "passage_coverage": max(_cover_share(question, hit, stems) for question in readings),
+        "passage_coverage": max(_cover_share(question, [hit], stems) for question in readings),
+        "found_coverage": max(_cover_share(question, hits, stems) for question in readings),
+        "names_held": max(_hold_share(question, hit, stems.language) for question in readings),
         "meaning": best.meaning,
         "sentence_score": best.score,
         "generated": float(generation is not None),
@@ -107,9 +112,23 @@ def _place_of_best(scores: Sequence[float]) -> int:
     return max(range(len(scores)), key=lambda place: (scores[place], -place))
 
 
-def _cover_share(question: str, hit: Hit, stems: Stems) -> float:
-    """Share of the question's words that stand in a passage or its place."""
+def _cover_share(question: str, hits: Sequence[Hit], stems: Stems) -> float:
+    """Share of the question's words that stand in one of the passages or its place."""
     wanted = set(stems.find(question))
+    held = {word for hit in hits for word in stems.find(_show(hit))}
+    return len(wanted & held) / max(1, len(wanted))
+
+
+def _hold_share(question: str, hit: Hit, language: str) -> float:
+    """Share of the names and numbers of a question that stand in a passage or its place; 1 where it has none.
+
+    Another word may mean the same as one of the question's, another name never does.
+    """
+    codes = {word for word in _WORD.findall(question.casefold()) if any(map(str.isdigit, word))}
+    wanted = find_names(question, language=language) | codes
+    return len(wanted.intersection(_WORD.findall(_show(hit).casefold()))) / len(wanted) if wanted else 1.0
+
+
+def _show(hit: Hit) -> str:
     passage = hit.passage
-    shown = " ".join((passage.title, *passage.chunk.heading_path, passage.chunk.shown_text))
-    return len(wanted & set(stems.find(shown))) / max(1, len(wanted))
+    return " ".join((passage.title, *passage.chunk.heading_path, passage.chunk.shown_text))

@@ -19,7 +19,9 @@ from tests.fakes.passage_reader import FakePassageReader
 QUESTION = "How many days of annual leave do I get?"
 
 
-def measure(*texts: str, generation: Generation | None = None) -> dict[str, float]:
+def measure(
+    *texts: str, question: str = QUESTION, language: str = "en", generation: Generation | None = None
+) -> dict[str, float]:
     reader = FakePassageReader()
     hits = [
         Hit(
@@ -32,9 +34,9 @@ def measure(*texts: str, generation: Generation | None = None) -> dict[str, floa
         for place, text in enumerate(texts)
         for passage in reader.add_document(f"{place}.md", [text])
     ]
-    stems = Stems("en")
-    ranked = rank_quotables([QUESTION], list_quotables(hits), stems)
-    return measure_signals([QUESTION], hits, ranked, stems, generation=generation, supported_share=0.5)
+    stems = Stems(language)
+    ranked = rank_quotables([question], list_quotables(hits), stems)
+    return measure_signals([question], hits, ranked, stems, generation=generation, supported_share=0.5)
 
 
 def calibrate(weights: dict[str, float], *curve: OperatingPoint) -> Calibration:
@@ -55,6 +57,29 @@ def test_a_passage_that_says_what_is_asked_has_stronger_signals_than_one_that_do
     assert answers["passage_coverage"] > other["passage_coverage"]
     assert answers["sentence_score"] > other["sentence_score"]
     assert (answers["sides_agree"], answers["generated"], answers["logprob"]) == (1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "share"),
+    [
+        ("How many litres does the Orbita 100 deliver?", "en", 0.5),
+        ("How many litres does the Orbita 40 deliver?", "en", 1.0),
+        ("How do I connect the pump to HomeKit?", "en", 0.0),
+        ("How much does it deliver?", "en", 1.0),
+        ("Was kostet die Orbita 100?", "de", 0.0),
+    ],
+)
+def test_names_and_numbers_of_the_question_that_the_passage_lacks_are_a_signal(
+    question: str, language: str, share: float
+) -> None:
+    text = "The Orbita 40 delivers 1,200 litres an hour."
+    assert measure(text, question=question, language=language)["names_held"] == share
+
+
+def test_words_of_the_question_that_no_passage_has_are_a_signal() -> None:
+    texts = "The Orbita 40 delivers 1,200 litres.", "Trains are booked in second class."
+    assert measure(*texts, question="Which trains deliver litres?")["found_coverage"] == 1.0
+    assert measure(*texts, question="Which planes deliver litres?")["found_coverage"] == pytest.approx(2 / 3)
 
 
 def test_what_the_model_said_of_its_own_text_is_a_signal() -> None:
