@@ -16,7 +16,7 @@ def reconcile(silent_minutes: NonNegativeInt = 20, listen_seconds: NonNegativeIn
     Args:
         silent_minutes: A run that was not heard of for so long is lost: twice what the automations wait.
         listen_seconds: And the server must then have answered for so long, with the run still silent: longer than the
-            180 s between two of Prefect's heartbeats and the 30 s in which a run finds a server that came back.
+            180 s between two of Prefect's heartbeats, with the next of which a run finds a server that came back.
 
     Returns:
         The scopes for which a training was asked for.

@@ -45,7 +45,8 @@ class FlowServer(Protocol):
         Args:
             silence: So long nothing was heard of it.
             listening: So long the server is then seen to answer, with the run still silent; without such runs
-                nothing is waited for. More than lies between two heartbeats.
+                nothing is waited for, and when the server is away meanwhile nobody is given up. More than lies between
+                two heartbeats.
         """
 
     def send_events(self, events: Sequence[ProcessEvent]) -> None:

@@ -122,7 +122,7 @@ def end_lost_runs(silent_minutes: int, listen_seconds: int) -> list[str]:
     """Crash runs that died while the Prefect server was away; returns their names.
 
     Raises:
-        BackendUnavailable: The Prefect server does not answer, or went away while it listened.
+        BackendUnavailable: The Prefect server does not answer.
     """
     server = application().flow_server
     lost = server.end_lost_runs(timedelta(minutes=silent_minutes), timedelta(seconds=listen_seconds)) if server else []
