@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.retrieval import DATA, REPOSITORY, Asked, find_rank, read_enterprise_questions
+from tasks.answer_models import Question
 from tasks.integrations.processor import describe_processor
-from tasks.models import Question
 from tasks.settings import Settings
 from tasks.wiring import Application
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from tasks.answer_models import Answer, Question
 from tasks.integrations.processor import describe_processor
-from tasks.models import Answer, Question
 from tasks.settings import Settings
 from tasks.wiring import Application
 

@@ -26,11 +26,12 @@ from urllib.parse import unquote
 
 from bench.retrieval import DATA, REPOSITORY, ingest, read_paragraphs
 from data import demo
+from tasks.answer_models import Answer, Question
 from tasks.answering.confidence import SHIPPED_FILE, choose_threshold
 from tasks.evaluation.calibrate import Judged, fit_calibration
 from tasks.integrations.matplotlib import MatplotlibPlotter
 from tasks.integrations.processor import describe_processor
-from tasks.models import Answer, Hit, Question
+from tasks.models import Hit
 from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.wiring import Application

@@ -21,7 +21,8 @@ from pathlib import Path
 import cpuinfo
 from pydantic import SecretStr
 
-from tasks.models import EVERYONE, Question
+from tasks.answer_models import Question
+from tasks.models import EVERYONE
 from tasks.settings import Settings
 from tasks.wiring import Application
 from tests.e2e.chaos import Corpus

@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.answers import REPOSITORY
+from tasks.answer_models import Message, Question
 from tasks.answering.draft import ContextLimits, draft_answer
 from tasks.integrations.causal_models import find_model, load_tokenizer
 from tasks.integrations.chat_tokens import encode_messages
 from tasks.integrations.processor import describe_processor
 from tasks.integrations.transformers import TransformersGenerator
-from tasks.models import Message, Question
 from tasks.settings import Settings
 from tasks.wiring import Application
 

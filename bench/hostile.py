@@ -29,8 +29,8 @@ from typing import NamedTuple
 
 from docx import Document
 
+from tasks.answer_models import Answer, Question
 from tasks.integrations.processor import describe_processor
-from tasks.models import Answer, Question
 from tasks.settings import Settings
 from tasks.wiring import Application
 from tests.e2e.command import REPOSITORY, CommandLine

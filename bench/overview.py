@@ -23,10 +23,11 @@ from urllib.parse import unquote
 
 import sqlalchemy as sa
 
+from tasks.answer_models import Question
 from tasks.integrations.database.schema import document_readers, versions
 from tasks.integrations.database.summaries import DatabaseSummaries
 from tasks.integrations.processor import describe_processor
-from tasks.models import Hit, Question, Run
+from tasks.models import Hit, Run
 from tasks.settings import Settings
 from tasks.summary_ports import FoundSummary
 from tasks.wiring import Application

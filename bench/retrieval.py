@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlparse
 
+from tasks.answer_models import Question
 from tasks.integrations.processor import describe_processor
-from tasks.models import Hit, Question
+from tasks.models import Hit
 from tasks.ports import Searcher
 from tasks.retrieval.search import HybridSearcher
 from tasks.settings import Settings

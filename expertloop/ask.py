@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rich.console import Console
 
 from expertloop.output import console, escape, messages, print_json, print_note
+from tasks.answer_models import Answer, Citation, Expansion, Question
 from tasks.errors import ConfigurationError
 from tasks.language import load_in_background
-from tasks.models import EVERYONE, Answer, Citation, Expansion, Hit, Question, SearchFilter
+from tasks.models import EVERYONE, Hit, SearchFilter
 from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.wiring import Application, application

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from expertloop.requests import Requests, Result, StreamPart, StreamReader
 from expertloop.results import SearchResult
 from tasks.access_models import Feedback, Verdict
-from tasks.models import Answer, SearchFilter
+from tasks.answer_models import Answer
+from tasks.models import SearchFilter
 
 TIMEOUT_SECONDS = 180.0
 """Longer than an answer may wait and be written; a shorter one gives up what the server still works on."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from tasks.answer_models import Answer, Question
 from tasks.errors import DeadlineExceeded
-from tasks.models import EVERYONE, Answer, Question, SearchFilter
+from tasks.models import EVERYONE, SearchFilter
 from tasks.settings import Settings
 from tasks.wiring import Application, application
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from expertloop.results import Retraction, Sentence
 from tasks.access_models import Verdict
+from tasks.answer_models import Answer
 from tasks.answering.once import check_key
 from tasks.errors import (
     AccessDenied,
@@ -31,7 +32,7 @@ from tasks.errors import (
     RateLimited,
     TerminalError,
 )
-from tasks.models import Answer, SearchFilter
+from tasks.models import SearchFilter
 
 Result = TypeVar("Result", bound=BaseModel)
 StreamPart = Sentence | Retraction | Answer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.models import Citation, Expansion, Hit, Noun
+from tasks.answer_models import Citation, Expansion
+from tasks.models import Hit, Noun
 
 
 class FoundPassage(Noun):

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from tasks.models import EVERYONE, Answer, Noun
+from tasks.answer_models import Answer
+from tasks.models import EVERYONE, Noun
 
 
 class Role(StrEnum):

@@ -15,7 +15,7 @@ from tasks.access_models import (
     ReadableDocument,
     ServedAnswer,
 )
-from tasks.models import Answer, Question
+from tasks.answer_models import Answer, Question
 
 
 class StoredKey(NamedTuple):

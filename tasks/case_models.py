@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tasks.models import Citation, Noun, derive_id, hash_text
+from tasks.answer_models import Citation
+from tasks.models import Noun, derive_id, hash_text
 
 
 class Decision(StrEnum):

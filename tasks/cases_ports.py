@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from tasks.answer_models import Answer, Question
 from tasks.case_models import (
     Case,
     CaseState,
@@ -16,7 +17,6 @@ from tasks.case_models import (
     Outcome,
     OutgoingMessage,
 )
-from tasks.models import Answer, Question
 
 
 class AnswerQuestions(Protocol):

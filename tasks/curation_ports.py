@@ -9,11 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.curation_models import CitedDocument, Correction, Dataset, Evidence, Pair, PairState, Split
-from tasks.models import (
-    Chunk,
-    Hit,
-    Passage,
-)
+from tasks.models import Chunk, Hit, Passage
 from tasks.ports import Vectors
 
 

@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 from tasks.abbreviations import Definition
-from tasks.models import (
-    ChunkedDocument,
-    ListedDocument,
-    PartitionedDocument,
-    PartProblem,
-    Problem,
-    Run,
-    Trust,
-)
+from tasks.models import ChunkedDocument, ListedDocument, PartitionedDocument, PartProblem, Problem, Run, Trust
 
 
 @runtime_checkable

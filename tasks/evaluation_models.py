@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
-from tasks.models import Answer, Noun
+from tasks.answer_models import Answer
+from tasks.models import Noun
 
 Outcome = Literal["right", "wrong", "refused rightly", "refused wrongly", "not judged"]
 

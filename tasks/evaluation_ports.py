@@ -8,12 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.answer_models import Calibration
 from tasks.arm_models import ArmAnswer, StoredReport
 from tasks.curation_models import FrozenPassage
 from tasks.evaluation_models import EvaluationRun, JudgedAnswer, Share
-from tasks.models import (
-    Calibration,
-)
 
 
 class EvaluationStore(Protocol):

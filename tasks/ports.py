@@ -15,19 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.abbreviations import Meaning
-from tasks.models import (
-    Chunk,
-    Citation,
-    CollectionSpec,
-    EmbedderIdentity,
-    Generation,
-    Hit,
-    Message,
-    Passage,
-    Question,
-    Run,
-    SearchFilter,
-)
+from tasks.answer_models import Citation, Generation, Message, Question
+from tasks.models import Chunk, CollectionSpec, EmbedderIdentity, Hit, Passage, Run, SearchFilter
 
 Vectors = NDArray[np.float32]
 """[n x d], rows L2-normalised unless said otherwise."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from tasks.models import Message, Noun, Passage, hash_text
+from tasks.answer_models import Message
+from tasks.models import Noun, Passage, hash_text
 
 PROMPT_VERSION = "1"
 

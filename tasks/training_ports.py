@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tasks.models import Message
+from tasks.answer_models import Message
 from tasks.training_models import Device, ModelShape, TrainingConfig, TrainingSummary
 
 SentenceSplitter = Callable[[str], Iterable[tuple[int, int]]]

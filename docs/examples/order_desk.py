@@ -18,7 +18,7 @@ from prefect.deployments import run_deployment
 from pydantic import BaseModel, TypeAdapter
 
 from expertloop import Client, answer_question
-from tasks.models import Answer
+from tasks.answer_models import Answer
 
 Way = Literal["server", "flow", "here"]
 

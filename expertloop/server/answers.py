@@ -18,8 +18,8 @@ from expertloop.server.problems import describe_error
 from expertloop.server.services import Services
 from expertloop.server.streaming import Found, Part, Retracted, Told, follow_answer
 from expertloop.server.work import AnswerJob, SearchJob, ask_as, make_job
+from tasks.answer_models import Answer
 from tasks.errors import ProductError
-from tasks.models import Answer
 
 router = APIRouter(prefix="/v1", tags=["asking"])
 

@@ -32,8 +32,8 @@ from expertloop.server.once import describe_replay, give_answer
 from expertloop.server.problems import describe_error, refuse
 from expertloop.server.streaming import Found, Part, Told, follow_answer
 from expertloop.server.work import make_job
+from tasks.answer_models import Answer, Citation
 from tasks.errors import ProductError
-from tasks.models import Answer, Citation
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's protocol"])
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tasks.models import Citation
+from tasks.answer_models import Citation
 
 _PIECES = re.compile(r".*?(?:\[\d{1,4}\]\s*)+|.+\Z", re.DOTALL)
 _MARK = re.compile(r"\[(\d{1,4})\]")

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from expertloop.server.backlog import BacklogCollector
-from tasks.models import Answer
+from tasks.answer_models import Answer
 from tasks.settings import find_counts
 from tasks.telemetry_models import Backlog, Measurement, Point
 

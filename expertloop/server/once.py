@@ -9,9 +9,9 @@ from anyio import to_thread
 
 from expertloop.server.services import Services
 from expertloop.server.work import AnswerJob, note_replay
+from tasks.answer_models import Answer
 from tasks.answering.once import Given
 from tasks.errors import DeadlineExceeded
-from tasks.models import Answer
 
 
 async def give_answer(services: Services, job: AnswerJob, key: str | None) -> Given:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from expertloop.server.access import CallerOf
 from expertloop.server.bodies import AnswerBody, IdempotencyKey, ServicesOf
 from expertloop.server.problems import refuse_unknown
-from tasks.models import Answer, Question
+from tasks.answer_models import Answer, Question
 
 router = APIRouter(prefix="/v1", tags=["asking"])
 

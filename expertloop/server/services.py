@@ -19,12 +19,12 @@ from expertloop.server.rate import RateLimit
 from expertloop.server.work import AnswerJob, AnswerQuestions, AnswerWork, SearchJob, SearchOutcome, SearchWork
 from tasks.access_models import ReadableDocument
 from tasks.access_ports import DocumentReader, KeyStore, PageRenderer, QuestionStore, ServedLog, TokenReader
+from tasks.answer_models import Answer, Question
 from tasks.answering.once import KeptAnswers
 from tasks.cases.collect import Collector
 from tasks.cases_ports import CaseStore
 from tasks.deployment_ports import FlowServer
 from tasks.errors import ProductError, TransientError
-from tasks.models import Answer, Question
 from tasks.ports import Searcher
 from tasks.settings import Settings
 from tasks.telemetry_models import Backlog

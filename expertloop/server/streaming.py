@@ -15,7 +15,8 @@ from expertloop.server.events import Piece, split_pieces
 from expertloop.server.once import give_answer
 from expertloop.server.services import Services
 from expertloop.server.work import AnswerJob
-from tasks.models import Answer, Citation, Hit
+from tasks.answer_models import Answer, Citation
+from tasks.models import Hit
 
 
 class Found(NamedTuple):

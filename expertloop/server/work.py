@@ -12,8 +12,9 @@ from typing import NamedTuple, Protocol
 from expertloop.server.metrics import Metrics
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.access_ports import AuditLog
+from tasks.answer_models import Answer, Citation, Expansion, Question
 from tasks.errors import DeadlineExceeded, ProductError, RateLimited, TerminalError, TransientError
-from tasks.models import Answer, Citation, Expansion, Hit, Question, SearchFilter, derive_id, hash_text
+from tasks.models import Hit, SearchFilter, derive_id, hash_text
 from tasks.ports import Listener, Searcher
 from tasks.telemetry_ports import Fact, Telemetry
 

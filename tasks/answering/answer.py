@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from tasks.answer_models import Answer, Calibration, Citation, Generation, Question, Silence, Timings
 from tasks.answering.citations import write_answer
 from tasks.answering.compose import Candidate, ReadableTexts, SupportedClaims, keep_supported, quote_best
 from tasks.answering.confidence import bound_confidence, estimate_confidence, is_accepted, measure_signals
@@ -20,7 +21,7 @@ from tasks.answering.draft import ContextLimits, Draft, draft_answer, find_passa
 from tasks.answering.parts import merge_answers, split_question
 from tasks.answering.progress import Progress
 from tasks.language import detect_language
-from tasks.models import Answer, Calibration, Citation, Generation, Hit, Noun, Question, Silence, Timings
+from tasks.models import Hit, Noun
 from tasks.ports import (
     Embedder,
     EntailmentJudge,

@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tasks.answer_models import Citation
 from tasks.answering.context import Quotable
 from tasks.answering.sentences import CELL_BORDER, cut_sentences, is_row
-from tasks.models import Citation, Passage
+from tasks.models import Passage
 
 _MARKS = re.compile(r"\s{0,3}\[\s{0,3}\d{1,4}(?:\s{0,3}[,;]\s{0,3}\d{1,4}){0,9}\s{0,3}\]")
 _NUMBER = re.compile(r"\d{1,4}")

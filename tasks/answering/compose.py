@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from tasks.answer_models import Generation, Question
 from tasks.answering.citations import Claim, Statement, quote_statement, split_claims
 from tasks.answering.conflicts import find_conflicting, sort_newest_first
 from tasks.answering.context import Quotable
@@ -14,7 +15,7 @@ from tasks.answering.ending import read_said
 from tasks.answering.extract import choose_quotes
 from tasks.answering.statements import Shown
 from tasks.answering.support import find_support, read_evidence
-from tasks.models import EVERYONE, Generation, Question
+from tasks.models import EVERYONE
 from tasks.ports import EntailmentJudge, TextReader
 from tasks.prompting import ContextPassage, read_code
 

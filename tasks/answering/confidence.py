@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from tasks.answer_models import Calibration, Generation
 from tasks.answering.extract import Ranked
 from tasks.answering.names import find_names
 from tasks.answering.words import Stems
-from tasks.models import Calibration, Generation, Hit
+from tasks.models import Hit
 
 _WORD = re.compile(r"[^\W_]+")
 _SIDES = ("dense_score", "keyword_score")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tasks.answer_models import Generation, Message, Question
 from tasks.answering.context import fit_context, list_quotables
 from tasks.answering.extract import Ranked, are_relevant, rank_quotables
 from tasks.answering.words import Stems
 from tasks.instructions import gives_orders
 from tasks.language import UNDETERMINED, detect_language
-from tasks.models import Generation, Hit, Message, Question
+from tasks.models import Hit
 from tasks.ports import Embedder, Generator, Searcher, WatchedGenerator, Watcher
 from tasks.prompting import ContextPassage, choose_language, render_messages
 

@@ -13,8 +13,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NamedTuple
 
 from tasks.access_ports import QuestionStore
+from tasks.answer_models import Answer, Question
 from tasks.errors import ConfigurationError, DeviceBusy
-from tasks.models import EVERYONE, Answer, Question, derive_id
+from tasks.models import EVERYONE, derive_id
 from tasks.ports import GivenReader, TextReader
 
 MAX_KEY_CHARACTERS = 200

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from tasks.answer_models import Answer, Citation, Question, Timings
 from tasks.answering.sentences import split_sentences
-from tasks.models import Answer, Citation, Question, Timings
 from tasks.prompting import REFUSAL
 
 _ASKING = (

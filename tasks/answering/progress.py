@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.answer_models import Citation
 from tasks.answering.citations import Claim, split_finished, write_answer
 from tasks.answering.compose import ReadableTexts, SupportedClaims, keep_supported
 from tasks.answering.draft import Draft
 from tasks.answering.ending import read_said
-from tasks.models import Citation
 from tasks.ports import Listener, TextReader
 
 

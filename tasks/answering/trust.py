@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tasks.answer_models import Question
 from tasks.answering.extract import are_relevant
-from tasks.models import Hit, Question
+from tasks.models import Hit
 from tasks.ports import Searcher
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
+from tasks.answer_models import Answer, Question
 from tasks.case_models import (
     Asked,
     Case,
@@ -29,7 +30,7 @@ from tasks.cases.screen import Screened, screen_case
 from tasks.cases_ports import AnswerQuestions, CaseSource, CaseStore, FieldReader
 from tasks.errors import TransientError
 from tasks.language import UNDETERMINED, detect_language
-from tasks.models import EVERYONE, Answer, Question
+from tasks.models import EVERYONE
 from tasks.ports import Embedder
 from tasks.prompting import REFUSAL
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tasks.models import Answer, Citation
+from tasks.answer_models import Answer, Citation
 
 _SALUTATION = {"en": "Hello,", "de": "Guten Tag,"}
 _SOURCES = {"en": "Sources:", "de": "Quellen:"}

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Literal, NamedTuple
 
+from tasks.answer_models import Question
 from tasks.curation.anchors import find_nearest, locate_quote
 from tasks.curation.checks import shorten
 from tasks.curation.desk import Desk
@@ -25,7 +26,6 @@ from tasks.curation_models import (
 )
 from tasks.curation_ports import IndexedPair, RawRow
 from tasks.language import UNDETERMINED, detect_language
-from tasks.models import Question
 from tasks.ports import Vectors
 
 logger = logging.getLogger(__name__)

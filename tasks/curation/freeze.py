@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from tasks.answer_models import Question
 from tasks.curation.desk import Desk
 from tasks.curation.split import SplitShares, derive_split
 from tasks.curation_models import Example, FrozenPassage, Pair, PairState, Removal, Split
 from tasks.curation_ports import IndexedPair
-from tasks.models import EVERYONE, Hit, Passage, Question, hash_text
+from tasks.models import EVERYONE, Hit, Passage, hash_text
 from tasks.ports import Vectors
 
 _BATCH = 32

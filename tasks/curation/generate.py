@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from tasks.answer_models import Message
 from tasks.curation.rows import Draft, Quoted
-from tasks.models import Chunk, Message
+from tasks.models import Chunk
 from tasks.ports import Generator
 
 _BATCH = 8

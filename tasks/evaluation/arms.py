@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
+from tasks.answer_models import Generation, Message
 from tasks.arm_models import ArmAnswer
 from tasks.curation_models import Example, FrozenPassage
 from tasks.evaluation_ports import ArmStore
-from tasks.models import Generation, Message, derive_id, hash_text
+from tasks.models import derive_id, hash_text
 from tasks.ports import Generator
 from tasks.prompting import PROMPT_VERSION, ContextPassage, render_messages
 

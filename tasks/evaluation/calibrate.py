@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.answer_models import Calibration, OperatingPoint
 from tasks.errors import DatasetRejected
-from tasks.models import Calibration, OperatingPoint, hash_text
+from tasks.models import hash_text
 
 LEAST_QUESTIONS = 60
 """Fewer tell neither weights nor an error of one in twenty."""

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
+from tasks.answer_models import Message
 from tasks.arm_models import ArmAnswer
 from tasks.evaluation.arms import ArmOptions, Prompt, ask_prompts, derive_key, read_answers
 from tasks.evaluation.bootstrap import RESAMPLES, compare_shares
 from tasks.evaluation.texts import contains_answer
 from tasks.evaluation_models import Share
 from tasks.evaluation_ports import ArmStore, LikelihoodScorer
-from tasks.models import Message, Noun, hash_text
+from tasks.models import Noun, hash_text
 from tasks.ports import Generator
 from tasks.training_models import Forgetting
 

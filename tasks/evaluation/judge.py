@@ -10,12 +10,13 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tasks.answer_models import Answer, Citation, Question
 from tasks.evaluation.gold import GoldMatch, Library
 from tasks.evaluation.ranking import list_places, score_ranking
 from tasks.evaluation.texts import contains_answer, is_exact, measure_f1
 from tasks.evaluation_models import GoldQuestion, JudgedAnswer, Outcome, Share
 from tasks.language import detect_language
-from tasks.models import EVERYONE, Answer, Citation, Hit, Question
+from tasks.models import EVERYONE, Hit
 from tasks.ports import TextReader
 
 METRICS_VERSION = "1"

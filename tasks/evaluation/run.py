@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks.answer_models import Answer, Question
 from tasks.evaluation.judge import METRICS_VERSION, Judge
 from tasks.evaluation_models import EvaluationRun, GoldQuestion, JudgedAnswer
 from tasks.evaluation_ports import EvaluationStore
-from tasks.models import EVERYONE, Answer, Question, derive_id
+from tasks.models import EVERYONE, derive_id
 from tasks.ports import Searcher
 
 logger = logging.getLogger(__name__)

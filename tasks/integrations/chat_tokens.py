@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from tasks.answer_models import Message
 from tasks.errors import ConfigurationError
-from tasks.models import Message
 
 _PLACEHOLDER = "\ue000{}\ue001"
 """Private-use characters: no template writes them, trims them or changes their case."""

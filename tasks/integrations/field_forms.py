@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tasks.models import Message
+from tasks.answer_models import Message
 
 MAX_TOKENS = 300
 _READ_CHARACTERS = 6000

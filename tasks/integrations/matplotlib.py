@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tasks.models import Calibration
+from tasks.answer_models import Calibration
 
 _SIZE_INCHES = (7.0, 2.8)
 _DOTS_PER_INCH = 120

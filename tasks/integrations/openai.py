@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from tasks.answer_models import Generation, Message
 from tasks.errors import BackendUnavailable, ConfigurationError, DeadlineExceeded
 from tasks.integrations.openai_completions import Chunk, Completion, Usage, Written
 from tasks.integrations.openai_endpoint import OpenAIEndpoint
-from tasks.models import Generation, Message
 from tasks.ports import Watcher
 from tasks.settings import Settings
 

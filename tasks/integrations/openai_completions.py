@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, Field
 
-from tasks.models import Generation
+from tasks.answer_models import Generation
 
 
 class ResponseMessage(BaseModel):

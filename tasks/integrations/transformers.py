@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from tasks.answer_models import Generation, Message
 from tasks.errors import ConfigurationError
 from tasks.integrations.adaptable_model import AdaptableModel, AdapterFiles
 from tasks.integrations.causal_models import (
@@ -28,7 +29,6 @@ from tasks.integrations.causal_models import (
 )
 from tasks.integrations.chat_tokens import encode_messages, encode_text, find_turn_end
 from tasks.integrations.writing_hooks import BestLogprobs, Clock, ReadingCut, Watch
-from tasks.models import Generation, Message
 from tasks.ports import Watcher
 
 logger = logging.getLogger(__name__)

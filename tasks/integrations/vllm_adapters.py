@@ -21,10 +21,11 @@ from threading import get_ident
 
 from pydantic import BaseModel, ValidationError
 
+from tasks.answer_models import Generation, Message
 from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.integrations.model_cache import hash_file
 from tasks.integrations.openai import OpenAIGenerator, open_endpoint
-from tasks.models import Generation, Message, derive_id
+from tasks.models import derive_id
 from tasks.ports import Generator, Watcher
 from tasks.settings import Settings
 

@@ -23,8 +23,9 @@ from tasks.abbreviations import (
     make_word_key,
     read_short,
 )
+from tasks.answer_models import Expansion, Question
 from tasks.glossary import GlossaryEntry
-from tasks.models import EVERYONE, Expansion, Question
+from tasks.models import EVERYONE
 from tasks.ports import DefinitionReader
 
 logger = logging.getLogger(__name__)

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tasks.answer_models import Question
 from tasks.fusion import scale_scores
 from tasks.language import detect_language
-from tasks.models import EVERYONE, Hit, Passage, Question
+from tasks.models import EVERYONE, Hit, Passage
 from tasks.ports import Embedder, IndexHit, IndexQuery, PassageReader, Reranker, VectorIndex, Vectors
 from tasks.retrieval.analysis import analyse_question
 from tasks.retrieval.overview import SummarySearch, lead_to_chunks, scale_to

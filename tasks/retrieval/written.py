@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from tasks.answer_models import Message
 from tasks.errors import TransientError
 from tasks.instructions import gives_orders
-from tasks.models import Chunk, Message, hash_text
+from tasks.models import Chunk, hash_text
 from tasks.ports import Generator, StoredVersion
 from tasks.retrieval.summarise import ExtractedSummaries
 from tasks.summary_ports import Summary

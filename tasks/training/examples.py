@@ -13,8 +13,8 @@ from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
 
+from tasks.answer_models import Message
 from tasks.curation_models import Example, FrozenPassage
-from tasks.models import Message
 from tasks.prompting import REFUSAL, ContextPassage, choose_language, render_messages
 from tasks.training.chance import open_random
 from tasks.training.marks import add_marks

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version
 
+from tasks.answer_models import Answer, Calibration, CalibrationKey, Question
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.answering.confidence import read_shipped
 from tasks.answering.once import KeptAnswers
@@ -17,7 +18,7 @@ from tasks.integrations.database.answers import DatabaseAnswers
 from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.evaluations import DatabaseEvaluations
 from tasks.integrations.database.gaps import DatabaseGaps
-from tasks.models import Answer, Calibration, CalibrationKey, Hit, Pipeline, Question
+from tasks.models import Hit, Pipeline
 from tasks.ports import EntailmentJudge, Generator, Listener, QuestionExpander, Reranker, Searcher
 from tasks.retrieval.expand import AbbreviationExpander, list_entries
 from tasks.retrieval.overview import SummarySearch

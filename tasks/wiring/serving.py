@@ -8,13 +8,14 @@ from pathlib import Path
 
 from tasks.access_models import ReadableDocument
 from tasks.access_ports import PageRenderer, TokenReader
+from tasks.answer_models import Question
 from tasks.document_ports import Source
 from tasks.documents.originals import open_original
 from tasks.documents.sources import describe_path
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.backlog import read_backlog
 from tasks.integrations.database.keys import DatabaseKeys
-from tasks.models import IngestRequest, Question
+from tasks.models import IngestRequest
 from tasks.source_models import unescape_path
 from tasks.telemetry_models import Backlog
 from tasks.wiring.curation import Curation

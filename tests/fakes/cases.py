@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.answer_models import Answer, Citation, Question, Silence
 from tasks.case_models import Case, MessageKind, OutgoingMessage
 from tasks.cases.collect import Collector
 from tasks.cases.handle import CaseHandler, CasePorts
@@ -14,7 +15,6 @@ from tasks.cases.process import Process, load_process
 from tasks.errors import ProductError
 from tasks.integrations.database.cases import DatabaseCases
 from tasks.integrations.database.engine import Database
-from tasks.models import Answer, Citation, Question, Silence
 from tests.fakes.embedder import FakeEmbedder
 
 NOW = datetime(2026, 5, 11, 8, tzinfo=UTC)

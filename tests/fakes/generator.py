@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tasks.models import Generation, Message
+from tasks.answer_models import Generation, Message
 
 
 class FakeGenerator:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.models import Hit, Passage, Question
+from tasks.answer_models import Question
+from tasks.models import Hit, Passage
 
 
 class FakeSearcher:

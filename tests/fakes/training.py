@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tasks.answer_models import Message
 from tasks.curation_models import Evidence, Example, FrozenPassage, Origin, Split
-from tasks.models import EVERYONE, Message, hash_text
+from tasks.models import EVERYONE, hash_text
 from tasks.prompting import REFUSAL
 from tasks.training.presets import make_config
 from tasks.training_models import ModelShape, TrainingSummary

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from tasks.models import Generation, Message
+from tasks.answer_models import Generation, Message
 from tasks.ports import Watcher
 from tests.fakes.generator import FakeGenerator
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from tasks.answer_models import Question
 from tasks.answering.once import still_holds
 from tasks.integrations.database.definitions_schema import definitions
 from tasks.integrations.database.schema import versions
-from tasks.models import EVERYONE, Hit, Question
+from tasks.models import EVERYONE, Hit
 from tests.databases import on_sqlite_alone
 from tests.integration.conftest import World
 

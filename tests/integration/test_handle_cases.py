@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from flows.handle_cases import handle_cases
+from tasks.answer_models import Answer, Question
 from tasks.case_models import CaseState, Decision
 from tasks.errors import BackendUnavailable
 from tasks.integrations.case_tables import read_table
 from tasks.integrations.database.engine import Database
-from tasks.models import Answer, Question
 from tasks.settings import Settings
 from tasks.wiring import use_application
 from tests.fakes.cases import FakeAnswerer, write_process

@@ -19,9 +19,10 @@ from expertloop import Client, answer_question
 from expertloop.server.app import build_app
 from expertloop.server.services import collect
 from tasks.access_models import Role
+from tasks.answer_models import Question
 from tasks.errors import AccessDenied, BackendUnavailable, ConfigurationError
 from tasks.keys import make_key
-from tasks.models import EVERYONE, Hit, Question, SearchFilter
+from tasks.models import EVERYONE, Hit, SearchFilter
 from tasks.settings import Settings
 from tasks.wiring import use_application
 from tests.fakes.generator import FakeGenerator

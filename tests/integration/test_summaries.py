@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from tasks.answer_models import Question
 from tasks.errors import BackendUnavailable, ConfigurationError
 from tasks.integrations.database.schema import versions
 from tasks.integrations.database.summaries_schema import summaries
-from tasks.models import EVERYONE, Hit, Question, name_summaries
+from tasks.models import EVERYONE, Hit, name_summaries
 from tasks.retrieval.rebuild import compare_place, fill_place
 from tasks.settings import Settings
 from tasks.wiring import use_application

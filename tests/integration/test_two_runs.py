@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.answer_models import Question
 from tasks.documents.tasks import (
     compare_listing,
     finish_run,
@@ -19,7 +20,7 @@ from tasks.documents.tasks import (
     read_documents,
 )
 from tasks.errors import BackendUnavailable
-from tasks.models import EVERYONE, EmbedderSpec, IngestRequest, Passage, Question
+from tasks.models import EVERYONE, EmbedderSpec, IngestRequest, Passage
 from tasks.retrieval.tasks import flip_collection, index_documents, sweep_index, update_readers
 from tasks.settings import Settings
 from tasks.wiring import use_application

@@ -8,12 +8,12 @@ import pytest
 
 from expertloop.server.backlog import REMEMBERED_SECONDS, BacklogCollector
 from expertloop.server.metrics import Metrics
+from tasks.answer_models import Answer, Silence, Timings
 from tasks.case_models import Case, Decision, Outcome
 from tasks.errors import BackendUnavailable
 from tasks.integrations.database.backlog import read_backlog
 from tasks.integrations.database.cases import DatabaseCases
 from tasks.integrations.database.engine import Database
-from tasks.models import Answer, Silence, Timings
 from tasks.telemetry_models import Backlog, Decided, Waiting
 
 NOW = datetime.now(UTC)

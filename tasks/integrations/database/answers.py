@@ -12,10 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tasks.answer_models import Answer, Question
 from tasks.errors import ConfigurationError, KeyReused
 from tasks.integrations.database.engine import Database, insert_new, upsert
 from tasks.integrations.database.schema import answers, is_storable, questions
-from tasks.models import Answer, Question, derive_id
+from tasks.models import derive_id
 
 KEYS_HOLD = timedelta(hours=24)
 """After that a key may stand for another request."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from tasks.answer_models import Calibration, CalibrationKey
 from tasks.integrations.database.engine import Database, upsert
 from tasks.integrations.database.schema import calibrations
-from tasks.models import Calibration, CalibrationKey, derive_id
+from tasks.models import derive_id
 
 
 class DatabaseCalibrations:

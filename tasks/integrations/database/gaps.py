@@ -8,12 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tasks.answer_models import Answer, Gap
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database, upsert
 from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.schema import gaps
 from tasks.language import detect_language
-from tasks.models import Answer, Gap, derive_id
+from tasks.models import derive_id
 
 
 class DatabaseGaps:

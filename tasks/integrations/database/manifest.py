@@ -24,12 +24,7 @@ from tasks.integrations.database.schema import (
     versions,
 )
 from tasks.integrations.database.writing import complete_versions, copied_version, write_versions
-from tasks.models import (
-    ListedDocument,
-    Problem,
-    Run,
-    derive_document_id,
-)
+from tasks.models import ListedDocument, Problem, Run, derive_document_id
 
 LIVE = ("live", "empty", "outdated")
 

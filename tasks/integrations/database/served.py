@@ -9,10 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from tasks.access_models import AuditEntry, Feedback, ServedAnswer
+from tasks.answer_models import Answer
 from tasks.curation_models import Correction
 from tasks.integrations.database.engine import Database, upsert
 from tasks.integrations.database.schema import audit, feedback, served_answers
-from tasks.models import Answer, derive_id
+from tasks.models import derive_id
 
 
 class DatabaseServedLog:

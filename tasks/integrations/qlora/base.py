@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tasks.answer_models import Message
 from tasks.errors import ArtifactCorrupt
 from tasks.integrations.causal_models import find_model, fingerprint_model, load_tokenizer, read_context_tokens
 from tasks.integrations.chat_tokens import encode_messages, encode_text, find_turn_end
-from tasks.models import Message
 from tasks.training_models import ModelShape
 
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.answer_models import Answer, Calibration, OperatingPoint, Question, Silence
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.errors import BackendUnavailable
-from tasks.models import Answer, Calibration, OperatingPoint, Passage, Question, Silence
+from tasks.models import Passage
 from tasks.prompting import REFUSAL
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.passage_reader import FakePassageReader

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.answer_models import Calibration, Generation, OperatingPoint
 from tasks.answering.confidence import choose_threshold, estimate_confidence, measure_signals, read_shipped
 from tasks.answering.context import list_quotables
 from tasks.answering.extract import rank_quotables
 from tasks.answering.words import Stems
-from tasks.models import Calibration, Generation, Hit, OperatingPoint
+from tasks.models import Hit
 from tests.fakes.passage_reader import FakePassageReader
 
 QUESTION = "How many days of annual leave do I get?"

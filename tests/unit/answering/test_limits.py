@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.answer_models import Answer, Question
 from tasks.answering.answer import AnswerOptions, answer_questions
-from tasks.models import Answer, Question
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.answer_models import Answer, Question, Silence
 from tasks.answering.answer import answer_questions
 from tasks.answering.parts import split_question
-from tasks.models import Answer, Question, Silence
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.answer_models import Answer, Calibration, Citation, OperatingPoint, Question
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.answering.citations import Claim, split_claims, split_finished
 from tasks.answering.confidence import bound_confidence, estimate_confidence
 from tasks.answering.ending import Said, read_said
-from tasks.models import Answer, Calibration, Citation, OperatingPoint, Question
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.answer_models import Question
 from tasks.answering.trust import TrustedFirst
-from tasks.models import Hit, Question, SearchFilter
+from tasks.models import Hit, SearchFilter
 from tests.fakes.passage_reader import FakePassageReader
 
 SIMILARITY = {"handbook": 0.6, "inbox": 0.9}

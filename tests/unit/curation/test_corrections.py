@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tasks.access_models import Feedback, ServedAnswer, Verdict
+from tasks.answer_models import Answer, Citation
 from tasks.curation.corrections import collect_corrections
 from tasks.curation_models import Origin, PairState
 from tasks.integrations.database.served import DatabaseServedLog
-from tasks.models import Answer, Citation
 from tests.fakes.curation import CuratedWorld
 from tests.fakes.pairs import add_document
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from tasks.answer_models import Generation, Message
 from tasks.curation.generate import Source, draft_by_generator, draft_by_templates
-from tasks.models import Chunk, Generation, Message
+from tasks.models import Chunk
 
 TABLE = "Model | Oil | Weight\nP7 | 2 litres | 14 kg\nP9 | 3 litres | 20 kg"
 PROSE = "Seals\n\nThe seal of pump P7 is changed every 900 hours. Keep it dry!"

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from expertloop.ask import AnswerPrinter
-from tasks.models import Answer, Silence
+from tasks.answer_models import Answer, Silence
 
 FIRST, WHOLE = "It is so. [1]", "It is so. [1]\nIt stays so. [2]"
 ANSWER = Answer(question="?", text=WHOLE, mode="generated")

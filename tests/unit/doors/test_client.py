@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from expertloop import AsyncClient, Client, Retraction, Sentence
+from tasks.answer_models import Answer
 from tasks.errors import (
     AccessDenied,
     BackendUnavailable,
@@ -21,7 +22,7 @@ from tasks.errors import (
     RateLimited,
     TerminalError,
 )
-from tasks.models import Answer, SearchFilter
+from tasks.models import SearchFilter
 
 URL, KEY = "http://127.0.0.1:8000", "elk_0_secret"
 ANSWER = {"question": "how long?", "text": "six weeks", "id": "a1", "mode": "extractive"}

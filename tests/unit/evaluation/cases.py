@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.answer_models import Answer, Citation, Silence
 from tasks.evaluation.gold import Library
 from tasks.evaluation_models import GoldQuestion
-from tasks.models import Answer, Chunk, Citation, DocumentState, DocumentSummary, Hit, Passage, Silence
+from tasks.models import Chunk, DocumentState, DocumentSummary, Hit, Passage
 
 TEXTS = {
     "a": "Pump P7 lifts 3.0 m. It weighs 12 kg.",

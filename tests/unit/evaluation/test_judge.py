@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.answer_models import Answer, Question, Timings
 from tasks.evaluation.judge import Judge, carries_marks
 from tasks.evaluation_models import JudgedAnswer
-from tasks.models import Answer, Question, Timings
 from tests.unit.evaluation.cases import LIBRARY, TEXTS, Texts, make_answer, make_hit, make_question, refuse
 
 RIGHT = make_answer("Pump P7 lifts 3.0 m. [1]", ("a", "Pump P7 lifts 3.0 m."))

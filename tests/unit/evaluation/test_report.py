@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from tasks.answer_models import Question
 from tasks.errors import ConfigurationError
 from tasks.evaluation.judge import Judge
 from tasks.evaluation.report import write_report
 from tasks.evaluation.summary import summarise
 from tasks.evaluation_models import JudgedAnswer
 from tasks.integrations.matplotlib import MatplotlibPlotter
-from tasks.models import Question
 from tests.unit.evaluation.cases import LIBRARY, Texts, make_answer, make_question
 
 HOSTILE = '<script>alert("x")</script> | ![p](http://evil) **bold** \n# Heading'

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tasks.answer_models import Answer, Question
 from tasks.errors import BackendUnavailable
 from tasks.evaluation.judge import Judge
 from tasks.evaluation.run import ask_as, derive_run_id, evaluate_questions, list_unmatched
@@ -14,7 +15,7 @@ from tasks.evaluation.tasks import UNRELATED
 from tasks.evaluation_models import EvaluationRun, GoldQuestion
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.evaluations import DatabaseEvaluations
-from tasks.models import EVERYONE, Answer, Question
+from tasks.models import EVERYONE
 from tasks.settings import Settings
 from tests.databases import on_sqlite_alone
 from tests.fakes.searcher import FakeSearcher

@@ -7,10 +7,10 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.answer_models import Answer, Question, Timings
 from tasks.evaluation.judge import Judge
 from tasks.evaluation.summary import ANSWER_METRICS, COMPARED, compare_runs, pair_results, summarise
 from tasks.evaluation_models import JudgedAnswer
-from tasks.models import Answer, Question, Timings
 from tests.unit.evaluation.cases import LIBRARY, TEXTS, Texts, make_answer, make_hit, make_question, refuse
 
 ANSWERS = (

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from tasks.answer_models import Message
 from tasks.errors import ArtifactCorrupt, ConfigurationError
 from tasks.integrations.adaptable_model import AdapterFiles
 from tasks.integrations.causal_models import fingerprint_model
 from tasks.integrations.qlora.quiet import quiet_vendors
 from tasks.integrations.transformers import TransformersGenerator
-from tasks.models import Message
 from tasks.prompting import PROMPT_VERSION
 from tests.fakes.tiny_models import save_byte_tokenizer
 

@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from tasks.answer_models import Answer, Citation, Question
 from tasks.answering.once import Given, KeptAnswers, check_key
 from tasks.errors import BackendUnavailable, ConfigurationError, DeviceBusy, KeyReused
 from tasks.integrations.database.answers import KEYS_HOLD, DatabaseAnswers
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.leases import Leases
 from tasks.integrations.database.schema import questions
-from tasks.models import Answer, Citation, Question, SearchFilter, derive_id
+from tasks.models import SearchFilter, derive_id
 from tests.fakes.passage_reader import FakePassageReader
 
 NOTICE = Question(text="How long is the notice period?", principals=frozenset({"everyone", "anna", "hr"}))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tasks.answer_models import Answer, Silence
 from tasks.errors import BackendUnavailable, DeviceBusy
 from tasks.integrations.database.catalogue import Catalogue
 from tasks.integrations.database.engine import HEAD_REVISION, Database, update_rows, upsert
@@ -25,7 +26,7 @@ from tasks.integrations.database.manifest import DatabaseManifest
 from tasks.integrations.database.passages import DatabasePassages
 from tasks.integrations.database.schema import cached_vectors, document_readers, documents, leases, versions
 from tasks.integrations.database.versions import DatabaseCollections, DatabaseVersions
-from tasks.models import Answer, EmbedderIdentity, EmbedderSpec, Pipeline, Run, Silence
+from tasks.models import EmbedderIdentity, EmbedderSpec, Pipeline, Run
 from tests.databases import on_postgresql_alone
 
 Open = Callable[[], Database]

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tasks.answer_models import Answer
 from tasks.errors import ConfigurationError
 from tasks.evaluation_models import EvaluationRun, GoldQuestion, JudgedAnswer, Share
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.evaluations import DatabaseEvaluations
-from tasks.models import Answer
 
 
 @pytest.fixture

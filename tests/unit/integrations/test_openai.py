@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from tasks.answer_models import Message
 from tasks.errors import BackendUnavailable, ConfigurationError, RateLimited
 from tasks.integrations.openai import OpenAIGenerator
-from tasks.models import Message
 from tasks.settings import Settings
 
 PROMPT = [Message(role="system", content="Be brief."), Message(role="user", content="Grüße?")]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tasks.answer_models import Generation
 from tasks.errors import BackendUnavailable
-from tasks.models import Generation
 from tests.unit.integrations.test_openai import PROMPT, Reply, answer, completion, generator, refuse, serving
 
 

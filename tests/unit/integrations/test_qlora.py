@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from tasks.answer_models import Message
 from tasks.errors import BackendUnavailable, ConfigurationError, TrainingDiverged
 from tasks.integrations.qlora import QLoRATrainer
 from tasks.integrations.qlora.loading import Loaded, load_trainable, unpack_weights
 from tasks.integrations.qlora.quiet import quiet_vendors
-from tasks.models import Message
 from tasks.training_models import TrainingConfig
 from tasks.training_ports import EncodedExample, TrainingOutcome, TrainingProgress
 from tests.conftest import REPOSITORY

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.answer_models import Message
 from tasks.integrations.qlora import QLoRATrainer
-from tasks.models import Message
 from tasks.settings import Settings
 from tasks.training.presets import make_config
 from tasks.training_ports import EncodedExample, TrainingJob

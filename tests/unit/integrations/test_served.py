@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from tasks.access_models import AuditEntry, Feedback, ServedAnswer, Verdict
+from tasks.answer_models import Answer
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.schema import audit, feedback, served_answers
 from tasks.integrations.database.served import DatabaseServedLog
-from tasks.models import Answer
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 

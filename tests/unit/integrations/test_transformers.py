@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.answer_models import Message
 from tasks.errors import ArtifactCorrupt, ConfigurationError
 from tasks.integrations.causal_models import choose_dtype, find_model, load_tokenizer
 from tasks.integrations.chat_tokens import encode_messages, encode_text, find_turn_end
 from tasks.integrations.transformers import TransformersGenerator
-from tasks.models import Message
 from tasks.settings import default_cache
 from tests.fakes.tiny_models import PHI_TEMPLATE, save_byte_tokenizer, save_tiny_phi
 

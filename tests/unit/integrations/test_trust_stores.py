@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from tasks.answer_models import Answer, Calibration, CalibrationKey, OperatingPoint, Silence
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.calibrations import DatabaseCalibrations
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.gaps import DatabaseGaps
 from tasks.integrations.remembering import RememberingEmbedder
-from tasks.models import Answer, Calibration, CalibrationKey, OperatingPoint, Silence
 from tests.fakes.embedder import FakeEmbedder
 
 

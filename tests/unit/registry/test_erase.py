@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.access_models import AuditEntry, Feedback, ServedAnswer, Verdict
+from tasks.answer_models import Answer, Citation
 from tasks.case_models import Case, Decision, Outcome, OutgoingMessage, Step
 from tasks.curation_models import PairState
 from tasks.erasure_models import Subject
@@ -20,7 +21,7 @@ from tasks.integrations.database.erased_texts import CLEANED, TEXTLESS, Database
 from tasks.integrations.database.erasure import DatabaseErasures
 from tasks.integrations.database.schema import audit, metadata
 from tasks.integrations.database.served import DatabaseServedLog
-from tasks.models import Answer, Citation, derive_document_id, derive_id
+from tasks.models import derive_document_id, derive_id
 from tasks.settings import Settings
 from tasks.wiring import Application
 from tests.databases import on_sqlite_alone

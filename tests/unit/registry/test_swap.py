@@ -9,8 +9,8 @@ from threading import Event
 
 import pytest
 
+from tasks.answer_models import Message
 from tasks.integrations.database.engine import Database
-from tasks.models import Message
 from tasks.settings import Settings
 from tasks.training_models import GateDecision, TrainedAdapter, TrainingConfig, TrainingSummary
 from tasks.wiring import Application

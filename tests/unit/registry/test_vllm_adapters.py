@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.answer_models import Message
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database
 from tasks.integrations.vllm_adapters import VLLMAdapters
-from tasks.models import Message
 from tasks.settings import Settings
 from tasks.training_models import GateDecision, TrainedAdapter, TrainingConfig, TrainingSummary
 from tasks.wiring import Application

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.models import EVERYONE, CollectionSpec, Question
+from tasks.answer_models import Question
+from tasks.models import EVERYONE, CollectionSpec
 from tasks.ports import IndexRow
 from tasks.retrieval.analysis import analyse_text
 from tasks.retrieval.search import HybridSearcher

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.models import EVERYONE, Expansion, Question
+from tasks.answer_models import Expansion, Question
+from tasks.models import EVERYONE
 from tasks.retrieval.expand import AbbreviationExpander, list_entries
 from tests.fakes.definitions import FakeDefinitions, Stated
 

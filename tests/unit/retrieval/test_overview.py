@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 import pytest
 
-from tasks.models import EVERYONE, CollectionSpec, Hit, Question, SearchFilter
+from tasks.answer_models import Question
+from tasks.models import EVERYONE, CollectionSpec, Hit, SearchFilter
 from tasks.ports import IndexRow
 from tasks.retrieval.analysis import analyse_text
 from tasks.retrieval.overview import SummarySearch

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from tasks.models import EVERYONE, CollectionSpec, Expansion, Hit, Passage, Question, SearchFilter
+from tasks.answer_models import Expansion, Question
+from tasks.models import EVERYONE, CollectionSpec, Hit, Passage, SearchFilter
 from tasks.ports import IndexHit, IndexQuery, IndexRow, Vectors
 from tasks.retrieval.analysis import analyse_text
 from tasks.retrieval.ranking import choose_alpha, rank_candidates

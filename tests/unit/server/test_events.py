@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expertloop.server.events import find_marks, format_event, split_pieces
-from tasks.models import Answer, Citation
+from tasks.answer_models import Answer, Citation
 
 
 def citation(number: int) -> Citation:

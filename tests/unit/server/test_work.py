@@ -9,9 +9,10 @@ import pytest
 from expertloop.server.metrics import Metrics
 from expertloop.server.work import PAUSE_SECONDS, AnswerJob, AnswerWork, SearchJob, SearchOutcome, SearchWork, ask_as
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
+from tasks.answer_models import Answer, Citation, Question
 from tasks.errors import BackendUnavailable, ConfigurationError, ProductError, RateLimited
 from tasks.integrations.opentelemetry import OpenTelemetry
-from tasks.models import Answer, Citation, Hit, Question, hash_text
+from tasks.models import Hit, hash_text
 from tasks.ports import Listener, Searcher
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher

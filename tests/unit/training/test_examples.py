@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
+from tasks.answer_models import Question
 from tasks.answering.sentences import split_sentences
 from tasks.curation_models import FrozenPassage
 from tasks.errors import DatasetRejected
-from tasks.models import Passage, Question
+from tasks.models import Passage
 from tasks.prompting import REFUSAL
 from tasks.training.encode import encode_split, order_examples, take_tokens
 from tasks.training.examples import Kind, TrainingExample, choose_kinds, make_examples, render_example
