@@ -5,7 +5,7 @@
 Needs a home with a dataset (`expertloop curate snapshot`). Both train the same examples in the same order from the same
 first weights, NF4 and rank alike, eight examples a step, without validation; each round is a process of its own, and
 the arms take turns. "trl" gives `SFTTrainer` a step's eight examples at once, "trl, one at a time" lets it accumulate,
-which takes less memory. Memory is the peak of the process, its libraries included (and told); the last loss must agree.
+which takes less memory, in bfloat16 where the processor has it, as TRL does, or in float32. Memory is the peak of the process, its libraries included (and told); the last loss must agree.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--run", choices=ARMS, help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -62,11 +63,11 @@ def main() -> None:
         print(
             f"{describe_processor()}; {len(tokens)} examples, {sum(tokens)} tokens, longest {max(tokens)}", flush=True
         )
-        runs: dict[str, list[Measured]] = {name: [] for name in ARMS}
+        runs: dict[str, list[Measured]] = {name: [] for name in arguments.arms}
         for _ in range(arguments.rounds):
-            for name in ARMS:
+            for name in arguments.arms:
                 runs[name].append(start_arm(name, data))
-                print(f"  {name:20} {runs[name][-1]}", file=sys.stderr, flush=True)
+                print(f"  {name:27} {runs[name][-1]}", file=sys.stderr, flush=True)
     report({name: Measured(*map(statistics.median, zip(*found, strict=True))) for name, found in runs.items()})
 
 
@@ -113,8 +114,13 @@ def train_ours(examples: Sequence[EncodedExample]) -> Measured:
     return Measured(summary.tokens_per_second, read_peak(), imported, summary.final_loss)
 
 
-def train_with_trl(examples: Sequence[EncodedExample], at_once: int) -> Measured:
-    """A 4-bit model, a LoRA configuration and `SFTTrainer`; loss on the answers alone."""
+def train_with_trl(examples: Sequence[EncodedExample], at_once: int, dtype_name: str | None = None) -> Measured:
+    """A 4-bit model, a LoRA configuration and `SFTTrainer`; loss on the answers alone.
+
+    Args:
+        at_once: Examples computed together; the rest of a step is accumulated.
+        dtype_name: Computed in; None: bfloat16 where the processor has it, which is TRL's own default.
+    """
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, set_seed
@@ -125,7 +131,7 @@ def train_with_trl(examples: Sequence[EncodedExample], at_once: int) -> Measured
     imported = read_peak()
     config = make_config()
     folder = find_model(config.base_model, cache=Settings().cache)
-    dtype = getattr(torch, choose_dtype("cpu"))
+    dtype = getattr(torch, dtype_name or choose_dtype("cpu"))
     packing = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )
@@ -205,7 +211,7 @@ def report(medians: dict[str, Measured]) -> None:
     ours = medians["ours"]
     for name, one in medians.items():
         print(
-            f"{name:20} {one.tokens_per_second:7.1f} tokens/s  {one.peak_megabytes:6.0f} MB at the peak "
+            f"{name:27} {one.tokens_per_second:7.1f} tokens/s  {one.peak_megabytes:6.0f} MB at the peak "
             f"({one.imported_megabytes:.0f} MB libraries)  last loss {one.loss:.3f}"
         )
     for name, one in list(medians.items())[1:]:
@@ -221,6 +227,7 @@ ARMS: dict[str, Callable[[Sequence[EncodedExample]], Measured]] = {
     "ours": train_ours,
     "trl": lambda examples: train_with_trl(examples, make_config().batch_examples),
     "trl, one at a time": lambda examples: train_with_trl(examples, 1),
+    "trl, float32, one at a time": lambda examples: train_with_trl(examples, 1, "float32"),
 }
 
 if __name__ == "__main__":
