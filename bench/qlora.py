@@ -2,10 +2,11 @@
 
     EXPERTLOOP_HOME=… python bench/qlora.py [--examples 32] [--rounds 3]
 
-Needs a home with a dataset (`expertloop curate snapshot`). Both train the same examples in the same order from the same
-first weights, NF4 and rank alike, eight examples a step, without validation; each round is a process of its own, and
-the arms take turns. "trl" gives `SFTTrainer` a step's eight examples at once, "trl, one at a time" lets it accumulate,
-which takes less memory, in bfloat16 where the processor has it, as TRL does, or in float32. Memory is the peak of the process, its libraries included (and told); the last loss must agree.
+Needs a home with a dataset (`expertloop curate snapshot`). Both train the same examples in the same order from the
+same first weights, NF4 and rank alike, eight examples a step, without validation; each round is a process of its own,
+and the arms take turns. "trl" gives `SFTTrainer` a step's eight examples at once, "trl, one at a time" lets it
+accumulate, which takes less memory, in bfloat16 where the processor has it, as TRL does, or in float32. Memory is the
+peak of the process, its libraries included (and told); the last loss must agree.
 """
 
 from __future__ import annotations
