@@ -91,9 +91,10 @@ def main() -> None:
         data.write_text(json.dumps(content))
         lengths = [len(ids) for ids in content["prompts"]]
         print(
-            f"{describe_processor()}; {len(lengths)} prompts, median {statistics.median(lengths):.0f} tokens, at most"
+            f"{describe_processor()}; {len(lengths)} prompts of {statistics.median(lengths):.0f} tokens (median), "
+            f"at most {arguments.tokens} written",
+            flush=True,
         )
-        print(f"{arguments.tokens} written")
         names = [*ARMS, *(["llama.cpp"] if arguments.llama else [])]
         runs: dict[str, list[Measured]] = {name: [] for name in names}
         for _ in range(arguments.rounds):
