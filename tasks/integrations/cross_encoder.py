@@ -40,12 +40,26 @@ class CrossEncoderReranker:
 
     @cached_property
     def _model(self) -> Any:
-        from sentence_transformers import CrossEncoder
+        return load_cross_encoder(self._model_name, num_labels=1, setting="EXPERTLOOP_RERANKER")
 
-        try:
-            return CrossEncoder(self._model_name, num_labels=1, model_kwargs={"use_safetensors": True})
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"the reranker {self._model_name!r} cannot be loaded: {str(error).splitlines()[0]}",
-                advice="set EXPERTLOOP_RERANKER to a folder with safetensors weights or a hub id that can be reached",
-            ) from error
+
+def load_cross_encoder(model: str, *, setting: str, num_labels: int | None = None) -> Any:
+    """A model that reads two texts together.
+
+    Args:
+        model: A folder with safetensors weights, or a hub id that is cached or can be downloaded.
+        setting: That names it, for who has to change it.
+        num_labels: How many numbers it gives for a pair; None: as its configuration says.
+
+    Raises:
+        ConfigurationError: It cannot be loaded.
+    """
+    from sentence_transformers import CrossEncoder
+
+    try:
+        return CrossEncoder(model, num_labels=num_labels, model_kwargs={"use_safetensors": True})
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"the model {model!r} of {setting} cannot be loaded: {str(error).splitlines()[0]}",
+            advice=f"set {setting} to a folder with safetensors weights or a hub id that can be reached",
+        ) from error

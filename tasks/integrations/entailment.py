@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from tasks.errors import ConfigurationError
+from tasks.integrations.cross_encoder import load_cross_encoder
 from tasks.integrations.onnx_encoder import replace_surrogates
 from tasks.integrations.openai_endpoint import OpenAIEndpoint
 
@@ -55,15 +56,7 @@ class CrossEncoderEntailment:
 
     @cached_property
     def _model(self) -> Any:
-        from sentence_transformers import CrossEncoder
-
-        try:
-            return CrossEncoder(self._model_name, model_kwargs={"use_safetensors": True})
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"the entailment model {self._model_name!r} cannot be loaded: {str(error).splitlines()[0]}",
-                advice="set EXPERTLOOP_ENTAILMENT to a folder with safetensors weights, a hub id, or an http address",
-            ) from error
+        return load_cross_encoder(self._model_name, setting="EXPERTLOOP_ENTAILMENT")
 
 
 class _Label(BaseModel):
