@@ -164,7 +164,7 @@ def test_status_and_doctor_print_json_only(company: Company) -> None:
     assert status["sources"]["handbook"]["last_run"] == "done"
     findings = company.shell.run("doctor", "--json").records
     assert all(set(finding) == {"what", "state", "detail"} for finding in findings)
-    wanted = {"python", "processor", "embedder", "its numbers", "database", "index", "sources", "tesseract"}
+    wanted = {"python", "processor", "embedder", "database", "index", "sources", "tesseract"}
     assert wanted <= {finding["what"] for finding in findings}
 
 

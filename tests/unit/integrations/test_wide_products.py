@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.integrations import matrix_products
+from tasks.integrations import causal_models, matrix_products
 from tasks.integrations.causal_models import load_model
 from tasks.integrations.matrix_products import gains_by_bfloat16
 from tasks.integrations.wide_products import WideLinear, widen_products
@@ -80,3 +80,19 @@ def test_without_the_instructions_bfloat16_gains_nothing(monkeypatch: pytest.Mon
         assert gains_by_bfloat16() is False
     finally:
         gains_by_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "gains", "told"),
+    [
+        ("bfloat16", False, "bfloat16, multiplied in float32: faster on this processor"),
+        ("bfloat16", True, "bfloat16"),
+        ("float32", False, "float32"),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, whose arithmetic is its own")
+def test_the_doctor_is_told_what_is_kept_and_what_is_multiplied(
+    dtype: str, gains: bool, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(causal_models, "gains_by_bfloat16", lambda: gains)
+    assert causal_models.describe_numbers(dtype) == told
