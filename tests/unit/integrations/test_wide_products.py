@@ -92,7 +92,7 @@ def test_without_the_instructions_bfloat16_gains_nothing(monkeypatch: pytest.Mon
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, whose arithmetic is its own")
 def test_the_doctor_is_told_what_is_kept_and_what_is_multiplied(
-    dtype: str, gains: bool, told: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, dtype: str, told: str, *, gains: bool
 ) -> None:
     monkeypatch.setattr(causal_models, "gains_by_bfloat16", lambda: gains)
     assert causal_models.describe_numbers(dtype) == told
