@@ -96,10 +96,14 @@ class PostgreSQLServer:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Every process of it is stopped while the block runs: its connections stay open, and nothing answers."""
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        server.suspend()  # first: it starts no process any more; those there are may still end
         family = self._list_processes()
         try:
             for process in family:
-                process.suspend()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.suspend()
             yield
         finally:
             for process in reversed(family):
