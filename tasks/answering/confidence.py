@@ -54,14 +54,16 @@ def measure_signals(
     hit = hits[best.quotable.rank]
     documents = [one.passage.document_id for one in hits]
     elsewhere = next((one.score for one in hits if one.passage.document_id != documents[0]), 0.0)
+    # Sentence by sentence, as they were ranked: their stems are remembered, those of whole passages would be many more.
+    quotable = [text for one in ranked for text in (one.quotable.quote, one.quotable.place)]
     dense, keyword = (_place_of_best([getattr(one, side) or 0.0 for one in hits]) for side in _SIDES)
     return {
         "dense": hit.dense_score or 0.0,
         "fused": hit.score,
         "fused_margin": hits[0].score - elsewhere,
         "sides_agree": float(documents[dense] == documents[keyword]),
-        "passage_coverage": max(_cover_share(question, [hit], stems) for question in readings),
-        "found_coverage": max(_cover_share(question, hits, stems) for question in readings),
+        "passage_coverage": max(_cover_share(question, [_show(hit)], stems) for question in readings),
+        "found_coverage": max(_cover_share(question, quotable, stems) for question in readings),
         "names_held": max(_hold_share(question, hit, stems.language) for question in readings),
         "meaning": best.meaning,
         "sentence_score": best.score,
@@ -113,10 +115,10 @@ def _place_of_best(scores: Sequence[float]) -> int:
     return max(range(len(scores)), key=lambda place: (scores[place], -place))
 
 
-def _cover_share(question: str, hits: Sequence[Hit], stems: Stems) -> float:
-    """Share of the question's words that stand in one of the passages or its place."""
+def _cover_share(question: str, texts: Sequence[str], stems: Stems) -> float:
+    """Share of the question's words that stand in one of the texts."""
     wanted = set(stems.find(question))
-    held = {word for hit in hits for word in stems.find(_show(hit))}
+    held = {word for text in texts for word in stems.find(text)}
     return len(wanted & held) / max(1, len(wanted))
 
 
@@ -131,5 +133,6 @@ def _hold_share(question: str, hit: Hit, language: str) -> float:
 
 
 def _show(hit: Hit) -> str:
+    """A passage under its place."""
     passage = hit.passage
     return " ".join((passage.title, *passage.chunk.heading_path, passage.chunk.shown_text))

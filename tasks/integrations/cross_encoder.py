@@ -1,11 +1,11 @@
-"""A reranker that reads question and passage together: any sentence-transformers cross-encoder, by folder or hub id."""
+"""Models that read two texts together: any sentence-transformers cross-encoder, by folder or hub id."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tasks.errors import ConfigurationError
 from tasks.integrations.onnx_encoder import replace_surrogates
@@ -13,12 +13,17 @@ from tasks.integrations.onnx_encoder import replace_surrogates
 _BATCH_PAIRS = 32
 
 
-class CrossEncoderReranker:
-    """Implements `Reranker`; loaded at the first question.
+class LocalCrossEncoder:
+    """Loaded at its first pair.
 
     Args:
         model: A folder with safetensors weights, or a hub id that is cached or can be downloaded.
     """
+
+    setting: ClassVar[str]
+    """That names the model, for who has to change it."""
+    num_labels: ClassVar[int | None] = None
+    """How many numbers it gives for a pair; None: as its configuration says."""
 
     def __init__(self, model: str) -> None:
         self._model_name = model
@@ -28,38 +33,38 @@ class CrossEncoderReranker:
         """The folder's or the model's name."""
         return Path(self._model_name).name
 
+    def _read_pairs(self, pairs: Sequence[tuple[str, str]], **options: Any) -> Any:
+        """[n] or [n x labels].
+
+        Raises:
+            ConfigurationError: The model cannot be loaded.
+        """
+        clean = [(replace_surrogates(one), replace_surrogates(other)) for one, other in pairs]
+        return self._model.predict(clean, batch_size=_BATCH_PAIRS, show_progress_bar=False, **options)
+
+    @cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import CrossEncoder
+
+        try:
+            return CrossEncoder(self._model_name, num_labels=self.num_labels, model_kwargs={"use_safetensors": True})
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"the model {self._model_name!r} of {self.setting} cannot be loaded: {str(error).splitlines()[0]}",
+                advice=f"set {self.setting} to a folder with safetensors weights or a hub id that can be reached",
+            ) from error
+
+
+class CrossEncoderReranker(LocalCrossEncoder):
+    """Implements `Reranker`."""
+
+    setting = "EXPERTLOOP_RERANKER"
+    num_labels = 1
+
     def score_passages(self, question: str, passages: Sequence[str]) -> list[float]:
         """One score a passage, higher is better.
 
         Raises:
             ConfigurationError: The model cannot be loaded.
         """
-        pairs = [(replace_surrogates(question), replace_surrogates(passage)) for passage in passages]
-        scores = self._model.predict(pairs, batch_size=_BATCH_PAIRS, show_progress_bar=False)
-        return [float(score) for score in scores]
-
-    @cached_property
-    def _model(self) -> Any:
-        return load_cross_encoder(self._model_name, num_labels=1, setting="EXPERTLOOP_RERANKER")
-
-
-def load_cross_encoder(model: str, *, setting: str, num_labels: int | None = None) -> Any:
-    """A model that reads two texts together.
-
-    Args:
-        model: A folder with safetensors weights, or a hub id that is cached or can be downloaded.
-        setting: That names it, for who has to change it.
-        num_labels: How many numbers it gives for a pair; None: as its configuration says.
-
-    Raises:
-        ConfigurationError: It cannot be loaded.
-    """
-    from sentence_transformers import CrossEncoder
-
-    try:
-        return CrossEncoder(model, num_labels=num_labels, model_kwargs={"use_safetensors": True})
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"the model {model!r} of {setting} cannot be loaded: {str(error).splitlines()[0]}",
-            advice=f"set {setting} to a folder with safetensors weights or a hub id that can be reached",
-        ) from error
+        return [float(score) for score in self._read_pairs([(question, passage) for passage in passages])]

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
 from tasks.errors import ConfigurationError
-from tasks.integrations.cross_encoder import load_cross_encoder
-from tasks.integrations.onnx_encoder import replace_surrogates
+from tasks.integrations.cross_encoder import LocalCrossEncoder
 from tasks.integrations.openai_endpoint import OpenAIEndpoint
 
-_BATCH_PAIRS = 32
 
+class CrossEncoderEntailment(LocalCrossEncoder):
+    """Implements `EntailmentJudge`."""
 
-class CrossEncoderEntailment:
-    """Implements `EntailmentJudge`; loaded at the first claim.
-
-    Args:
-        model: A folder with safetensors weights, or a hub id that is cached or can be downloaded.
-    """
-
-    def __init__(self, model: str) -> None:
-        self._model_name = model
-
-    @property
-    def name(self) -> str:
-        """The folder's or the model's name."""
-        return Path(self._model_name).name
+    setting = "EXPERTLOOP_ENTAILMENT"
 
     def measure_entailment(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The probability of each (premise, claim), 0 to 1.
@@ -38,9 +23,7 @@ class CrossEncoderEntailment:
         Raises:
             ConfigurationError: The model cannot be loaded, or is none of natural language inference.
         """
-        clean = [(replace_surrogates(premise), replace_surrogates(claim)) for premise, claim in pairs]
-        probabilities = self._model.predict(clean, batch_size=_BATCH_PAIRS, apply_softmax=True, show_progress_bar=False)
-        return [float(one[self._place]) for one in probabilities]
+        return [float(one[self._place]) for one in self._read_pairs(pairs, apply_softmax=True)]
 
     @cached_property
     def _place(self) -> int:
@@ -53,10 +36,6 @@ class CrossEncoderEntailment:
             f"{self._model_name} knows the labels {', '.join(labels.values())}, none of which is entailment",
             advice="set EXPERTLOOP_ENTAILMENT to a model of natural language inference",
         )
-
-    @cached_property
-    def _model(self) -> Any:
-        return load_cross_encoder(self._model_name, setting="EXPERTLOOP_ENTAILMENT")
 
 
 class _Label(BaseModel):
