@@ -1,6 +1,6 @@
 """Products of a frozen model that keeps its numbers in bfloat16 and multiplies many rows in float32.
 
-Half the memory of float32, and its speed, on processors that multiply float32 faster (`gains_by_bfloat16`). What is
+Half the memory of float32, and its speed, on processors that multiply float32 faster (docs/decisions/0026). What is
 computed is as exact: either way sums are float32 and rounded once. Few rows, as one new token for each answer, take
 longer to read than to multiply: they stay in bfloat16, which is half as much to read.
 """

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.integrations import causal_models, matrix_products
+from tasks.integrations import causal_models
 from tasks.integrations.causal_models import load_model
-from tasks.integrations.matrix_products import gains_by_bfloat16
 from tasks.integrations.wide_products import WideLinear, widen_products
 from tests.fakes.tiny_models import save_tiny_phi
 
@@ -73,13 +72,14 @@ def test_a_widened_model_writes_on_as_it_reads(phi: Path) -> None:
     assert (steps.max(-1).values - chosen).max() < 0.05  # ties within bfloat16's rounding
 
 
-def test_without_the_instructions_bfloat16_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matrix_products, "has_bfloat16", lambda: False)
-    gains_by_bfloat16.cache_clear()
-    try:
-        assert gains_by_bfloat16() is False
-    finally:
-        gains_by_bfloat16.cache_clear()
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, whose arithmetic is its own")
+@pytest.mark.parametrize("tiles", [True, False])
+def test_without_amx_what_is_kept_in_bfloat16_is_multiplied_in_float32(
+    monkeypatch: pytest.MonkeyPatch, phi: Path, *, tiles: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    model = load_model(phi, dtype="bfloat16")
+    assert any(isinstance(layer, WideLinear) for layer in model.modules()) is not tiles
 
 
 @pytest.mark.parametrize(
