@@ -148,12 +148,14 @@ class _HidingSearcher:
 
     def __init__(self, searcher: Searcher, asked: Sequence[Asked]) -> None:
         self._searcher = searcher
-        self._hidden = {one.question: one.documents for one in asked}
+        self._hidden = {one.question.text: one.documents for one in asked}
+        self._all = frozenset().union(*self._hidden.values())
 
     def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
         found = self._searcher.search(questions, limit=2 * limit)
         return [
-            [hit for hit in hits if _name(hit.passage.uri) not in self._hidden[question]][:limit]
+            # A part of a question that asks several things is another text.
+            [hit for hit in hits if _name(hit.passage.uri) not in self._hidden.get(question.text, self._all)][:limit]
             for question, hits in zip(questions, found, strict=True)
         ]
 

@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from tasks.answer_models import Calibration, Generation
-from tasks.answering.extract import Ranked
+from tasks.answering.asked import find_asked, hold_asked
+from tasks.answering.extract import Ranked, choose_quotes
 from tasks.answering.names import find_names
 from tasks.answering.words import Stems
 from tasks.models import Hit
@@ -64,8 +65,10 @@ def measure_signals(
         "sides_agree": float(documents[dense] == documents[keyword]),
         "passage_coverage": max(_cover_share(question, [_show(hit)], stems) for question in readings),
         "found_coverage": max(_cover_share(question, quotable, stems) for question in readings),
+        "asked_held": max(_hold_asked(question, ranked) for question in readings),
         "names_held": max(_hold_share(question, hit, stems.language) for question in readings),
         "meaning": best.meaning,
+        "meaning_gap": max(one.meaning for one in ranked) - best.meaning,
         "sentence_score": best.score,
         "generated": float(generation is not None),
         "logprob": (generation.mean_logprob or 0.0) if generation else 0.0,
@@ -130,6 +133,13 @@ def _hold_share(question: str, hit: Hit, language: str) -> float:
     codes = {word for word in _WORD.findall(question.casefold()) if any(map(str.isdigit, word))}
     wanted = find_names(question, language=language) | codes
     return len(wanted.intersection(_WORD.findall(_show(hit).casefold()))) / len(wanted) if wanted else 1.0
+
+
+def _hold_asked(question: str, ranked: Sequence[Ranked]) -> float:
+    """How surely what is quoted first holds a value of the kind that a question asks for; 1 where it asks for none."""
+    asked = find_asked(question)
+    quoted = choose_quotes(ranked)[0]
+    return max(hold_asked(one.quote, one.place, asked) for one in quoted) if asked else 1.0
 
 
 def _show(hit: Hit) -> str:

@@ -7,7 +7,6 @@ its meaning say; the weights were fitted on `enterprise/` and the sample company
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -15,19 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.answering.asked import find_asked, hold_asked
 from tasks.answering.context import Quotable
-from tasks.answering.quantities import find_quantities
 from tasks.answering.sentences import is_row
 from tasks.answering.words import Stems
 from tasks.models import Chunk, Hit
 from tasks.ports import Embedder
 
-_ASKS_QUANTITY = re.compile(
-    r"\b(how (many|much|long|often|far|old|high|big|large|soon|fast)|when|what (time|date|year|percentage|price|number)"
-    r"|wie ?viele?|wie (lange|oft|hoch|weit|groß|schnell|alt|teuer)|wann|in welchem jahr)\b"
-)
-
-FEATURES = ("words", "words_and_place", "pieces", "passage_score", "quantity", "short", "meaning")
+FEATURES = ("words", "words_and_place", "pieces", "passage_score", "asked", "short", "meaning")
 _WEIGHTS = np.array([2.2, 2.2, 2.8, 5.6, 1.2, -3.5, 5.6])
 _MEANING = FEATURES.index("meaning")
 _EMBEDDED = 24
@@ -117,13 +111,13 @@ def measure_quotables(question: str, quotables: Sequence[Quotable], stems: Stems
     rarity = _measure_rarity(wanted, placed)
     pieces = stems.find_pieces(question)
     pieces_held = [stems.find_pieces(one.quote) | stems.find_pieces(one.place) for one in quotables]
-    asks_quantity = bool(_ASKS_QUANTITY.search(question.casefold()))
+    asked = find_asked(question)
     columns = [
         [_cover(rarity, found) for found in words],
         [_cover(rarity, found) for found in placed],
         [len(pieces & held) / max(1, len(pieces)) for held in pieces_held],
         [one.score for one in quotables],
-        [float(asks_quantity and bool(find_quantities(one.quote))) for one in quotables],
+        [hold_asked(one.quote, one.place, asked) if asked else 0.0 for one in quotables],
         [1 / (1 + len(found)) for found in words],
         [0.0] * len(quotables),
     ]

@@ -18,6 +18,10 @@ class Unit(NamedTuple):
     factor: Decimal
 
 
+_RARE_CURRENCIES = ("lkr", "bdt", "btn", "npr", "jpy", "cny", "sek", "nok", "dkk", "pln", "czk")
+CURRENCIES = frozenset(["eur", "usd", "gbp", "inr", "chf", "cent", *_RARE_CURRENCIES])
+LENGTHS = frozenset(["mm", "in", "mi"])
+
 _BASES = {
     "s": {
         "1": "s sec second seconds sekunde sekunden",
@@ -35,7 +39,7 @@ _BASES = {
     "inr": {"1": "₹ inr rupee rupees"},
     "chf": {"1": "chf franken"},
     "cent": {"1": "cent cents"},
-    **{code: {"1": code} for code in ("lkr", "bdt", "btn", "npr", "jpy", "cny", "sek", "nok", "dkk", "pln", "czk")},
+    **{code: {"1": code} for code in _RARE_CURRENCIES},
     "mm": {
         "1": "mm millimeter millimetre millimeters millimetres millimetern",
         "10": "cm centimeter centimetre centimeters centimetres zentimeter zentimetern",

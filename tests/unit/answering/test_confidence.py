@@ -83,6 +83,15 @@ def test_words_of_the_question_that_no_passage_has_are_a_signal() -> None:
     assert measure(*texts, question="Which planes deliver litres?")["found_coverage"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [("Everyone gets 30 days of annual leave.", 1.0), ("Annual leave is agreed with the head of the team.", 0.0)],
+)
+def test_that_a_quotation_lacks_the_kind_of_value_that_is_asked_for_is_a_signal(text: str, held: float) -> None:
+    assert measure(text)["asked_held"] == held
+    assert measure(text, question="Who decides on annual leave?")["asked_held"] == 1.0
+
+
 def test_what_the_model_said_of_its_own_text_is_a_signal() -> None:
     generation = Generation(text="30 days", prompt_tokens=9, completion_tokens=2, mean_logprob=-0.25)
     signals = measure("Everyone gets 30 days of annual leave.", generation=generation)
