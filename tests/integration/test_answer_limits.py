@@ -12,7 +12,7 @@ import pytest
 from expertloop import Client, answer_question
 from tasks.errors import DeadlineExceeded
 from tests.fakes.generator import FakeGenerator
-from tests.integration.test_server import NOTICE, Service, fill, make_world, opened
+from tests.integration.service import NOTICE, Service, fill, make_world, opened
 
 SIX_WEEKS = "The notice period is six weeks to the end of a quarter. [1]"
 PATIENCE_SECONDS = 3.0

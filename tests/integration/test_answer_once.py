@@ -16,8 +16,8 @@ from expertloop import Client, answer_question
 from tasks.errors import BackendUnavailable, ConfigurationError, KeyReused
 from tasks.integrations.database.schema import audit
 from tests.fakes.generator import FakeGenerator
-from tests.integration.conftest import World
-from tests.integration.test_server import NOTICE, Service, fill, make_world, opened
+from tests.integration.service import NOTICE, Service, fill, make_world, opened
+from tests.integration.world import World
 
 SIX_WEEKS = "The notice period is six weeks to the end of a quarter. [1]"
 CANTEEN = "When does the canteen open?"

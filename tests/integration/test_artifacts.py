@@ -20,8 +20,8 @@ from tasks.training.tasks import show_training
 from tasks.training_models import ArmsReport, GateDecision, TrainedAdapter
 from tasks.wiring import use_application
 from tests.fakes.cases import write_process
-from tests.integration.conftest import World
 from tests.integration.test_handle_cases import CasesWorld
+from tests.integration.world import World
 
 PNG = b"\x89PNG"
 

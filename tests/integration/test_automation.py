@@ -18,7 +18,7 @@ from tasks.settings import Settings
 from tasks.training_models import RetrainRequest
 from tasks.wiring import use_application
 from tests.fakes.flow_server import FakeFlowServer
-from tests.integration.conftest import World
+from tests.integration.world import World
 
 PROCESSES = SHIPPED.parent / "data" / "processes"
 

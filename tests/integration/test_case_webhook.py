@@ -19,7 +19,7 @@ from tasks.settings import Settings
 from tasks.wiring import Application
 from tests.fakes.cases import write_process
 from tests.fakes.http import serving
-from tests.integration.conftest import World
+from tests.integration.world import World
 
 SECRET = "hook-secret"
 HAIL = {"id": "T-1", "subject": "Hail", "body": "Is hail insured?", "from": "eva@customer.example", "colour": "red"}

@@ -14,7 +14,7 @@ from tasks.integrations.database.definitions_schema import definitions
 from tasks.integrations.database.schema import versions
 from tasks.models import EVERYONE, Hit
 from tests.databases import on_sqlite_alone
-from tests.integration.conftest import World
+from tests.integration.world import World
 
 FILES = {
     "glossary.txt": "# Begriffe\nJede Betriebsanweisung (BA) hängt am Arbeitsplatz aus.",

@@ -20,7 +20,7 @@ from tasks.settings import Settings
 from tasks.wiring import use_application
 from tests.fakes.cases import FakeAnswerer, write_process
 from tests.fakes.flow_server import FakeFlowServer
-from tests.integration.conftest import World
+from tests.integration.world import World
 
 
 class CasesWorld(World):

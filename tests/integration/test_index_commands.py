@@ -14,7 +14,7 @@ from tasks.errors import BackendUnavailable, ConfigurationError, DeviceBusy
 from tasks.models import EVERYONE
 from tasks.ports import IndexHit, IndexQuery, IndexRow
 from tests.fakes.vector_index import FakeIndex
-from tests.integration.conftest import World
+from tests.integration.world import World
 
 DOCUMENTS = 110
 """More than one page of versions, so that filling takes two writes."""

@@ -5,26 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-import sqlalchemy as sa
 
 from tasks.curation.collect import Importer, ImportOptions
 from tasks.curation_ports import RawRow
 from tasks.errors import ConfigurationError, TransientError
-from tasks.integrations.database.schema import documents
-from tasks.models import EVERYONE, IngestRequest, Problem, derive_document_id
-from tasks.settings import Settings
-from tests.integration.conftest import World
+from tasks.models import EVERYONE, IngestRequest, Problem
+from tests.integration.world import World, reopen
 
 ALL = frozenset({EVERYONE})
 
 
-def fill(world: World, count: int = 8) -> None:
-    for number in range(count):
-        world.source.files[f"doc{number}.txt"] = f"# Manual {number}\nPump {number} weighs {number} kg.".encode()
-
-
 def test_new_documents_become_visible_and_are_indexed(world: World) -> None:
-    fill(world, 3)
+    world.add_manuals(3)
     ledger = world.ingest()
     assert (ledger.listed, ledger.new, ledger.live_after) == (3, 3, 3)
     assert ledger.balances
@@ -33,7 +25,7 @@ def test_new_documents_become_visible_and_are_indexed(world: World) -> None:
 
 
 def test_a_second_run_reads_and_embeds_nothing(world: World) -> None:
-    fill(world)
+    world.add_manuals()
     world.ingest()
     world.source.opened.clear()
     embedded = world.fake_embedder.embedded
@@ -44,7 +36,7 @@ def test_a_second_run_reads_and_embeds_nothing(world: World) -> None:
 
 
 def test_a_changed_document_replaces_its_old_chunks(world: World) -> None:
-    fill(world)
+    world.add_manuals()
     world.ingest()
     before = world.live_chunks()
     world.source.files["doc3.txt"] = b"# Manual 3\nPump 3 weighs 300 kg now."
@@ -55,7 +47,7 @@ def test_a_changed_document_replaces_its_old_chunks(world: World) -> None:
 
 
 def test_new_bytes_with_the_same_content_are_unchanged(world: World) -> None:
-    fill(world, 1)
+    world.add_manuals(1)
     world.ingest()
     document = world.source.files.pop("doc0.txt")
     world.source.files["doc0.txt"] = bytes(document)
@@ -63,7 +55,7 @@ def test_new_bytes_with_the_same_content_are_unchanged(world: World) -> None:
 
 
 def test_a_renamed_document_keeps_its_vectors_and_takes_the_new_path(world: World) -> None:
-    fill(world)
+    world.add_manuals()
     world.ingest()
     embedded = world.fake_embedder.embedded
     world.source.files["moved/doc0.txt"] = world.source.files.pop("doc0.txt")
@@ -89,7 +81,7 @@ def test_a_rename_without_the_embedding_cache_takes_the_vectors_over_from_the_in
     from tasks.integrations.database.vector_cache import NoVectorCache
 
     world.vector_cache = NoVectorCache()
-    fill(world, 2)
+    world.add_manuals(2)
     world.ingest()
     world.source.files["new.txt"] = world.source.files.pop("doc0.txt")
     ledger = world.ingest()
@@ -98,7 +90,7 @@ def test_a_rename_without_the_embedding_cache_takes_the_vectors_over_from_the_in
 
 
 def test_a_rename_and_a_copy_are_told_apart(world: World) -> None:
-    fill(world, 2)
+    world.add_manuals(2)
     world.ingest()
     world.source.files["copy.txt"] = world.source.files["doc0.txt"]
     ledger = world.ingest()
@@ -106,7 +98,7 @@ def test_a_rename_and_a_copy_are_told_apart(world: World) -> None:
 
 
 def test_two_files_with_the_content_of_one_that_is_gone_claim_it_once(world: World) -> None:
-    fill(world, 2)
+    world.add_manuals(2)
     world.ingest()
     content = world.source.files.pop("doc0.txt")
     world.source.files |= {"a.txt": content, "b.txt": content}
@@ -116,7 +108,7 @@ def test_two_files_with_the_content_of_one_that_is_gone_claim_it_once(world: Wor
 
 
 def test_a_vanished_document_is_removed_from_sight_and_from_the_index(world: World) -> None:
-    fill(world)
+    world.add_manuals()
     world.ingest()
     del world.source.files["doc5.txt"]
     ledger = world.ingest()
@@ -125,7 +117,7 @@ def test_a_vanished_document_is_removed_from_sight_and_from_the_index(world: Wor
 
 
 def test_a_document_that_comes_back_is_new_again(world: World) -> None:
-    fill(world, 2)
+    world.add_manuals(2)
     world.ingest()
     content = world.source.files.pop("doc0.txt")
     world.ingest()
@@ -136,7 +128,7 @@ def test_a_document_that_comes_back_is_new_again(world: World) -> None:
 
 
 def test_a_listing_that_shrank_much_removes_nothing_until_a_person_confirms(world: World) -> None:
-    fill(world, 20)
+    world.add_manuals(20)
     world.ingest()
     for number in range(6):
         del world.source.files[f"doc{number}.txt"]
@@ -146,7 +138,7 @@ def test_a_listing_that_shrank_much_removes_nothing_until_a_person_confirms(worl
 
 
 def test_a_listing_that_fails_half_way_removes_nothing(world: World) -> None:
-    fill(world)
+    world.add_manuals()
     world.ingest()
     world.source.listing_fails_after = 3
     with pytest.raises(TransientError, match="cut"):
@@ -157,7 +149,7 @@ def test_a_listing_that_fails_half_way_removes_nothing(world: World) -> None:
 
 
 def test_an_unreadable_new_document_is_quarantined_and_its_neighbours_go_on(world: World) -> None:
-    fill(world, 2)
+    world.add_manuals(2)
     world.source.files["bad.txt"] = b"BROKEN"
     ledger = world.ingest()
     assert (ledger.new, ledger.quarantined, ledger.live_after) == (2, 1, 2)
@@ -175,129 +167,6 @@ def test_a_quarantined_document_is_not_read_again_until_something_changed(world:
     assert world.fake_partitioner.read == ["bad.txt", "bad.txt"]
 
 
-def fill_with_picture(world: World) -> None:
-    fill(world, 3)
-    world.source.files["scan.txt"] = b"# Minutes\nThe board met.\nPICTURE Signed by Anna."
-
-
-def signature_is_read(world: World, path: str = "scan.txt") -> bool:
-    text = world.passages.read_text("default", derive_document_id("default", world.source.name, path), ALL)
-    assert text is not None
-    return "Signed by Anna" in text
-
-
-def list_wanted(world: World) -> list[str]:
-    """Reasons of parts that readers are told were not read."""
-    with world.database.read() as connection:
-        parts = connection.execute(sa.select(documents.c.part_problems)).scalars().all()
-    return [one["problem"]["reason"] for some in parts for one in some or ()]
-
-
-def install(world: World, *programs: str) -> None:
-    world.fake_partitioner.capabilities = ",".join(programs)
-    world.fake_partitioner.supplied = frozenset(f"needs-{program}" for program in programs)
-
-
-def test_parts_that_wanted_a_program_are_read_once_it_is_there_and_nothing_else_is(world_on_both: World) -> None:
-    world = world_on_both
-    fill_with_picture(world)
-    assert world.ingest().new == 4
-    read = world.fake_partitioner.read
-    read.clear()
-    for programs in ((), ("pandoc",)):
-        install(world, *programs)
-        assert world.ingest().unchanged == 4
-    assert (read, list_wanted(world), signature_is_read(world)) == ([], ["needs-tesseract"], False)
-    install(world, "tesseract", "pandoc")
-    for _ in range(2):
-        assert world.ingest().unchanged == 4
-        assert (read, list_wanted(world), signature_is_read(world)) == (["scan.txt"], [], True)
-        assert world.indexed() == world.live_chunks()
-
-
-def test_readers_see_the_incomplete_version_until_the_complete_one_is_published(world: World) -> None:
-    from tasks.documents.tasks import compare_listing, hold_source, list_source, read_documents
-    from tasks.retrieval.tasks import index_documents
-
-    fill_with_picture(world)
-    world.ingest()
-    before = world.live_chunks()
-    install(world, "tesseract")
-    request = IngestRequest(source=world.source.name)
-    with hold_source(request) as run:
-        list_source.fn(run, request)
-        assert compare_listing.fn(run) == 1
-        read = read_documents.fn(run, request, 1)
-        assert (world.live_chunks(), signature_is_read(world)) == (before, False)
-        index_documents.fn(run, read)
-    assert (world.live_chunks(), signature_is_read(world)) == (before, False)
-    # Killed here, the next run finds it read.
-    world.fake_partitioner.read.clear()
-    assert world.ingest().unchanged == 4
-    assert (world.fake_partitioner.read, list_wanted(world), signature_is_read(world)) == ([], [], True)
-    assert world.indexed() == world.live_chunks()
-
-
-def test_a_flip_makes_the_complete_one_of_two_readings_live(
-    world_on_both: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tasks.documents.tasks import compare_listing, hold_source, list_source, read_documents
-    from tasks.retrieval.tasks import index_documents
-
-    fill_with_picture(world_on_both)
-    world_on_both.ingest()
-    monkeypatch.setenv("EXPERTLOOP_EMBEDDER_MODEL", "other")
-    world = _same_world(world_on_both)
-    request = IngestRequest(source=world.source.name)
-    with hold_source(request) as run:
-        list_source.fn(run, request)
-        for batch in range(1, compare_listing.fn(run) + 1):
-            index_documents.fn(run, read_documents.fn(run, request, batch))
-    assert world.serving_pipeline() == world_on_both.serving_pipeline()
-    install(world, "tesseract")
-    world.ingest()
-    assert world.serving_pipeline() == world.current_pipeline()
-    assert (list_wanted(world), signature_is_read(world)) == ([], True)
-    assert world.indexed() == world.live_chunks()
-    world.database.close()
-
-
-def test_a_document_that_cannot_be_read_with_the_program_stays_live_and_is_not_tried_each_time(world: World) -> None:
-    fill_with_picture(world)
-    world.source.files["scan.txt"] = b"# Minutes\nThe board met.\nSMEARED PICTURE"
-    world.ingest()
-    install(world, "tesseract")
-    world.fake_partitioner.read.clear()
-    for _ in range(2):
-        assert world.ingest().unchanged == 4
-        assert world.visible()["memory://scan.txt"] == "live"
-        assert (world.fake_partitioner.read, list_wanted(world)) == (["scan.txt"], ["damaged"])
-    assert world.indexed() == world.live_chunks()
-
-
-def test_a_renamed_document_is_completed_by_the_run_after_that_in_which_both_happened(world: World) -> None:
-    fill_with_picture(world)
-    world.ingest()
-    world.source.files["minutes.txt"] = world.source.files.pop("scan.txt")
-    install(world, "tesseract")
-    assert world.ingest().renamed == 1
-    world.ingest()
-    assert signature_is_read(world, "minutes.txt")
-
-
-def test_a_rename_takes_along_that_a_program_is_wanted(world: World) -> None:
-    fill_with_picture(world)
-    world.ingest()
-    world.source.files["minutes.txt"] = world.source.files.pop("scan.txt")
-    assert world.ingest().renamed == 1
-    assert list_wanted(world) == ["needs-tesseract"]
-    install(world, "tesseract")
-    world.fake_partitioner.read.clear()
-    world.ingest()
-    assert world.fake_partitioner.read == ["minutes.txt"]
-    assert (list_wanted(world), signature_is_read(world, "minutes.txt")) == ([], True)
-
-
 def test_a_repaired_document_leaves_quarantine_as_new(world: World) -> None:
     world.source.files["bad.txt"] = b"BROKEN"
     world.ingest()
@@ -308,7 +177,7 @@ def test_a_repaired_document_leaves_quarantine_as_new(world: World) -> None:
 
 
 def test_a_quarantined_file_that_is_deleted_is_forgotten(world: World) -> None:
-    fill(world, 1)
+    world.add_manuals(1)
     world.source.files["bad.txt"] = b"BROKEN"
     world.ingest()
     del world.source.files["bad.txt"]
@@ -318,7 +187,7 @@ def test_a_quarantined_file_that_is_deleted_is_forgotten(world: World) -> None:
 
 
 def test_a_changed_document_that_cannot_be_read_keeps_its_old_version(world: World) -> None:
-    fill(world, 2)
+    world.add_manuals(2)
     world.ingest()
     chunks = world.live_chunks()
     world.source.files["doc0.txt"] = b"BROKEN"
@@ -332,7 +201,7 @@ def test_a_changed_document_that_cannot_be_read_keeps_its_old_version(world: Wor
 
 
 def test_an_outdated_document_that_is_restored_is_live_again(world: World) -> None:
-    fill(world, 1)
+    world.add_manuals(1)
     world.ingest()
     good = world.source.files["doc0.txt"]
     world.source.files["doc0.txt"] = b"BROKEN"
@@ -358,7 +227,7 @@ def test_a_listed_problem_is_quarantined_without_opening_the_file(world: World) 
 
 
 def test_a_file_that_vanished_after_the_listing_is_quarantined(world: World) -> None:
-    fill(world, 1)
+    world.add_manuals(1)
     listing = list(world.source.list_documents())
     world.source.files.clear()
     world.source.list_documents = lambda: iter(listing)  # type: ignore[method-assign]
@@ -366,7 +235,7 @@ def test_a_file_that_vanished_after_the_listing_is_quarantined(world: World) -> 
 
 
 def test_withdrawn_readers_lose_a_document_and_granted_ones_find_it(world: World) -> None:
-    fill(world, 1)
+    world.add_manuals(1)
     world.ingest()
     (chunk,) = world.live_chunks()
     world.source.groups["doc0.txt"] = ("hr",)
@@ -378,7 +247,7 @@ def test_withdrawn_readers_lose_a_document_and_granted_ones_find_it(world: World
 
 
 def test_a_passage_that_was_shown_before_is_shown_as_it_is_now(world: World) -> None:
-    fill(world, 1)
+    world.add_manuals(1)
     world.ingest()
 
     def read() -> list[tuple[str, str, bool]]:
@@ -399,7 +268,7 @@ def test_a_passage_that_was_shown_before_is_shown_as_it_is_now(world: World) -> 
 
 
 def test_what_a_source_is_trusted_holds_from_the_next_run_on_without_reading(world: World) -> None:
-    fill(world, 1)
+    world.add_manuals(1)
     world.ingest()
     (chunk,) = world.live_chunks()
     assert world.passages.list_believed_sources("default") is None
@@ -412,12 +281,12 @@ def test_what_a_source_is_trusted_holds_from_the_next_run_on_without_reading(wor
 def test_another_embedder_fills_a_second_collection_and_takes_over_in_one_commit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(world, 3)
+    world.add_manuals(3)
     world.ingest()
     old = world.serving_pipeline()
     assert old is not None
     monkeypatch.setenv("EXPERTLOOP_EMBEDDER_MODEL", "other")
-    other = _same_world(world)
+    other = reopen(world)
     ledger = other.ingest()
     new = other.serving_pipeline()
     assert (ledger.unchanged, ledger.reprocessed) == (3, 3)
@@ -429,12 +298,12 @@ def test_another_embedder_fills_a_second_collection_and_takes_over_in_one_commit
 
 
 def test_an_outdated_document_survives_a_change_of_the_embedder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(world, 2)
+    world.add_manuals(2)
     world.ingest()
     world.source.files["doc0.txt"] = b"BROKEN"
     world.ingest()
     monkeypatch.setenv("EXPERTLOOP_EMBEDDER_MODEL", "other")
-    other = _same_world(world)
+    other = reopen(world)
     ledger = other.ingest()
     assert (ledger.outdated, ledger.live_after) == (1, 2)
     assert other.visible()["memory://doc0.txt"] == "outdated"
@@ -442,7 +311,7 @@ def test_an_outdated_document_survives_a_change_of_the_embedder(world: World, mo
 
 
 def test_a_lost_vector_store_is_filled_again_from_the_database(world: World) -> None:
-    fill(world, 3)
+    world.add_manuals(3)
     world.ingest()
     pipeline = world.serving_pipeline()
     assert pipeline is not None
@@ -456,7 +325,7 @@ def test_a_run_that_was_cut_between_indexing_and_publishing_is_finished_by_the_n
     from tasks.documents.tasks import compare_listing, hold_source, list_source, read_documents
     from tasks.retrieval.tasks import index_documents
 
-    fill(world, 3)
+    world.add_manuals(3)
     request = IngestRequest(source=world.source.name)
     with hold_source(request) as run:
         list_source.fn(run, request)
@@ -469,19 +338,8 @@ def test_a_run_that_was_cut_between_indexing_and_publishing_is_finished_by_the_n
     assert world.indexed() == world.live_chunks()
 
 
-def _same_world(world: World) -> World:
-    """The same database, index and source under settings read again."""
-    from tasks.wiring import use_application
-
-    other = World(Settings())
-    other.source, other.index = world.source, world.index
-    other.fake_index = world.fake_index
-    use_application(other)
-    return other
-
-
 def test_pairs_follow_their_documents_through_changes_renames_and_withdrawn_readers(world: World) -> None:
-    fill(world)
+    world.add_manuals()
     world.ingest()
     rows = [
         {"question": f"How heavy is pump {n}?", "answer": f"{n} kg", "evidence": [quote_of(n)], "state": "approved"}

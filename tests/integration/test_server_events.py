@@ -17,7 +17,7 @@ from tasks.keys import make_key
 from tasks.settings import Settings
 from tests.fakes.flow_server import FakeFlowServer
 from tests.fakes.http import serving
-from tests.integration.conftest import World
+from tests.integration.world import World
 
 CHANGED = {"kind": "documents.changed", "source": "handbook"}
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from tasks.integrations.database.schema import audit
 from tests.fakes.writer import FakeWriter
-from tests.integration.test_server import NOTICE, Service, fill, make_world, opened
+from tests.integration.service import NOTICE, Service, fill, make_world, opened
 
 SIX_WEEKS = "The notice period is six weeks to the end of a quarter."
 NOON = "The canteen opens at noon and closes at two."

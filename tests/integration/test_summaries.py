@@ -15,7 +15,7 @@ from tasks.settings import Settings
 from tasks.wiring import use_application
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.vector_index import FakeIndex
-from tests.integration.conftest import World
+from tests.integration.world import World
 
 PARAGRAPHS = (
     "This agreement governs how Nordwerk maintains the compressors of Meyer at the site in Bremen.",

@@ -20,8 +20,8 @@ from tasks.integrations.opentelemetry import OpenTelemetry
 from tasks.settings import Settings
 from tasks.telemetry_ports import Telemetry
 from tests.fakes.http import serving
-from tests.integration.conftest import World
-from tests.integration.test_server import NOTICE, Service, fill
+from tests.integration.service import NOTICE, Service, fill
+from tests.integration.world import World
 
 
 class Collector:

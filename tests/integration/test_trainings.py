@@ -18,7 +18,7 @@ from tasks.integrations.database.cases_schema import cases
 from tasks.settings import Settings
 from tasks.training_models import RetrainRequest
 from tasks.wiring import use_application
-from tests.integration.conftest import World
+from tests.integration.world import World
 
 REQUEST = RetrainRequest()
 

@@ -25,7 +25,7 @@ from tasks.retrieval.tasks import flip_collection, index_documents, sweep_index,
 from tasks.settings import Settings
 from tasks.wiring import use_application
 from tests.databases import on_postgresql_alone
-from tests.integration.conftest import World
+from tests.integration.world import World
 from tests.postgresql import PostgreSQLServer, find_binaries
 
 
