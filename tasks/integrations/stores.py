@@ -7,7 +7,7 @@ only among the modules that the store itself has loaded.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, cast
@@ -43,6 +43,8 @@ _VENDOR_ERRORS = (  # (module, class) of errors that are no OSError
 _CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "ClientAuthenticationError")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az", "adl": "az"}
 _ETAG_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "sha256", "crc32c")
+_Listed = tuple[Mapping[str, Any], str]
+"""An entry of a folder, and its path inside the root."""
 _TIME_KEYS = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
@@ -141,7 +143,7 @@ class StoreSource:
         try:
             single = self._find_single(store, root)
             if single is not None:
-                yield self._describe(store, single, _last_name(root), self._read_sidecar(""))
+                yield self._describe_single(store, single, root)
                 return
             folders: list[tuple[str, Readers | None]] = [("", None)]
             while folders:
@@ -204,13 +206,14 @@ class StoreSource:
         self, folder: str, inherited: Readers | None, folders: list[tuple[str, Readers | None]]
     ) -> Iterator[ListedDocument]:
         store, root = self._open()
-        named = self._read_sidecar(folder) or inherited
+        named = self._read_sidecar(root, folder) or inherited
         try:
-            for info, relative in _iterate_inside(store, root, folder):
+            for info, relative, has_sidecar in self._pair(_iterate_inside(store, root, folder)):
                 if info["type"] == "directory":
                     folders.append((relative.rstrip("/") + "/", named))
                 elif self._rules.wants(relative):
-                    yield self._describe(store, info, relative, named)
+                    own = self._read_sidecar(root, relative) if has_sidecar else None
+                    yield self._describe(store, info, relative, own or named)
         except FileNotFoundError:
             if not folder:
                 raise  # any other folder was deleted meanwhile
@@ -219,6 +222,16 @@ class StoreSource:
                 raise
             uri = write_uri(self._config.url, store, _join(root, folder)) + "/"
             yield self._rules.describe(Entry(folder, uri, problem=UNREADABLE))
+
+    def _describe_single(self, store: Any, info: Mapping[str, Any], root: str) -> ListedDocument:
+        folder, name = root.rstrip("/").rpartition("/")[0], _last_name(root)
+        return self._describe(store, info, name, self._read_sidecar(folder, name) or self._read_sidecar(folder, ""))
+
+    def _pair(self, entries: Iterable[_Listed]) -> Iterator[tuple[Mapping[str, Any], str, bool]]:
+        """Each entry, and whether it may have a sidecar: a store is asked only for those that it lists."""
+        if self._config.url.startswith("http"):
+            return ((*entry, True) for entry in entries)  # a page need not link all that there is
+        return pair_with_sidecars(entries, self._config.groups_sidecar)
 
     def _describe(self, store: Any, info: Mapping[str, Any], relative: str, named: Readers | None) -> ListedDocument:
         entry = Entry(
@@ -229,10 +242,10 @@ class StoreSource:
             etag=_read_etag(info),
             problem=_find_problem(info, relative),
         )
-        return self._rules.describe(entry, self._read_sidecar(relative) or named)
+        return self._rules.describe(entry, named)
 
-    def _read_sidecar(self, relative: str) -> Readers | None:
-        store, root = self._open()
+    def _read_sidecar(self, root: str, relative: str) -> Readers | None:
+        store, _ = self._open()
 
         def read(sidecar: str) -> bytes | None:
             try:
@@ -253,8 +266,30 @@ def write_uri(url: str, store: Any, name: str) -> str:
     return hide_secrets(escape_unprintable(uri))
 
 
-def _iterate_inside(store: Any, root: str, folder: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Each entry of a folder and its path inside the root."""
+def pair_with_sidecars(entries: Iterable[_Listed], ending: str | None) -> Iterator[tuple[Mapping[str, Any], str, bool]]:
+    """Each entry, and whether its path with the ending is among them.
+
+    Args:
+        entries: Files sorted by path: between a file and its sidecar stands only what begins with the file's path, so
+            that few wait at any time, however many there are.
+        ending: None: no entry has a sidecar.
+    """
+    waiting: dict[str, Mapping[str, Any]] = {}
+    for info, relative in entries:
+        if info["type"] == "directory":  # a bucket tells those of a page before its files
+            yield info, relative, False
+            continue
+        for path in [path for path in waiting if not relative.startswith(path)]:
+            yield waiting.pop(path), path, False
+        owner = relative.removesuffix(ending) if ending else relative
+        if owner in waiting and owner != relative:
+            yield waiting.pop(owner), owner, True
+        waiting[relative] = info
+    yield from ((info, path, False) for path, info in waiting.items())
+
+
+def _iterate_inside(store: Any, root: str, folder: str) -> Iterator[_Listed]:
+    """Each entry of a folder and its path inside the root, sorted."""
     for info in iterate_folder(store, _join(root, folder)):
         relative = _relate(str(info["name"]), root)
         # Links of a web page may lead elsewhere; buckets have marker objects named like the folder itself.
@@ -263,7 +298,7 @@ def _iterate_inside(store: Any, root: str, folder: str) -> Iterator[tuple[Mappin
 
 
 def iterate_folder(store: Any, path: str) -> Iterator[Mapping[str, Any]]:
-    """What one folder of a store holds, as fsspec's info mappings; nothing of it stays in the store's cache.
+    """What one folder of a store holds, files sorted by name, as fsspec's info mappings; nothing of it stays cached.
 
     S3 is asked page by page, since buckets with a million objects beside each other are common there.
     """
@@ -272,7 +307,7 @@ def iterate_folder(store: Any, path: str) -> Iterator[Mapping[str, Any]]:
         return
     entries = store.ls(path, detail=True)
     store.invalidate_cache()
-    yield from entries
+    yield from sorted(entries, key=lambda entry: str(entry["name"]))
 
 
 def _iterate_s3(store: Any, path: str) -> Iterator[Mapping[str, Any]]:

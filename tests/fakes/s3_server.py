@@ -14,13 +14,14 @@ PAGE = 3
 
 
 class FakeS3:
-    """Answers for one bucket named `company`; `list_requests` counts the pages."""
+    """Answers for one bucket named `company`; `list_requests` counts the pages, `asked` names the objects."""
 
     def __init__(self, objects: Mapping[str, bytes]) -> None:
         self.objects = dict(objects)
         self.forbidden: set[str] = set()
         self.broken = False
         self.list_requests = 0
+        self.asked: list[str] = []
 
     def list_page(self, prefix: str, token: str) -> str:
         """ListObjectsV2 with the delimiter `/`, PAGE entries a page."""
@@ -76,12 +77,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif "list-type" in fields:
             page = bucket.list_page(fields.get("prefix", ""), fields.get("continuation-token", ""))
             self._answer(200, page.encode())
-        elif key in bucket.objects:
-            self._send_object(bucket.objects[key])
         else:
-            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            self._send_object(key)
 
-    def _send_object(self, content: bytes) -> None:
+    def _send_object(self, key: str) -> None:
+        self.server.bucket.asked.append(key)
+        content = self.server.bucket.objects.get(key)
+        if content is None:
+            self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            return
         first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
         part = content[int(first) : int(last) + 1 if last else None]
         self._answer(206 if "Range" in self.headers else 200, part, ETag=f'"{_etag(content)}"')
