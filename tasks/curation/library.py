@@ -15,13 +15,20 @@ _MOST_NAMES = 4096
 
 
 class Library:
-    """A tenant's documents; for one command, since it remembers what they say."""
+    """A tenant's documents; for one command, since it remembers what they say.
 
-    def __init__(self, tenant: str, cited: CitedDocuments) -> None:
+    Args:
+        tenant: Whose documents.
+        cited: Where they are.
+        most_characters: Of all remembered texts together; one that is longer is remembered alone.
+    """
+
+    def __init__(self, tenant: str, cited: CitedDocuments, *, most_characters: int = _MOST_CHARACTERS) -> None:
         self._tenant = tenant
         self._cited = cited
         self._read: OrderedDict[str, CitedDocument | None] = OrderedDict()
         self._characters = 0
+        self._most_characters = most_characters
         self.find = lru_cache(_MOST_NAMES)(self._find)
 
     def _find(self, name: str) -> list[str]:
@@ -41,7 +48,7 @@ class Library:
         for document_id in missing:
             document = self._read[document_id] = found.get(document_id)
             self._characters += _count(document)
-        while self._characters > _MOST_CHARACTERS and len(self._read) > 1:
+        while self._characters > self._most_characters and len(self._read) > 1:
             _, forgotten = self._read.popitem(last=False)
             self._characters -= _count(forgotten)
 
