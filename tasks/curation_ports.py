@@ -22,6 +22,22 @@ class IndexedPair(NamedTuple):
     embedder: str | None = None
 
 
+class Asked(NamedTuple):
+    """A question, and the bands by which alike ones are found."""
+
+    question: str
+    bands: tuple[int, ...]
+
+
+class Rival(NamedTuple):
+    """What another pair says, as far as it is compared."""
+
+    pair_id: str
+    question: str
+    answer: str
+    language: str
+
+
 class PairStore(Protocol):
     """The database's memory of pairs; every write is one commit. What people may read of them is joined in fresh."""
 
@@ -31,11 +47,14 @@ class PairStore(Protocol):
     def find_known(self, tenant: str, pairs: Sequence[Pair]) -> dict[str, Pair]:
         """Stored pairs by the pair_id of the given one that is the same: by id, or by what it says today."""
 
-    def find_alike(self, tenant: str, bands: Sequence[int], question: str) -> list[Pair]:
-        """Pairs, rejected ones left out, whose question may be nearly this one; a few dozen at most."""
+    def find_alike(self, tenant: str, asked: Sequence[Asked]) -> list[list[Rival]]:
+        """For each question pairs, rejected ones left out, that may ask nearly the same; a few dozen at most."""
 
     def read_vectors(self, tenant: str, embedder: str) -> tuple[list[str], Vectors]:
         """Ids and [n x d] question vectors of the pairs that are not rejected."""
+
+    def read_rivals(self, tenant: str, pair_ids: Collection[str]) -> dict[str, Rival]:
+        """Those of the ids that are not rejected, by id."""
 
     def read_pairs(self, tenant: str, pair_ids: Sequence[str]) -> list[Pair]:
         """Those of the ids that there are, in order of id."""
@@ -60,6 +79,13 @@ class PairStore(Protocol):
         """How many pairs are in which state."""
 
 
+class Place(NamedTuple):
+    """A character of a document's version."""
+
+    version_id: str
+    start: int
+
+
 class CitedDocuments(Protocol):
     """The documents that pairs quote, as curators see them: all of the tenant's live ones."""
 
@@ -69,8 +95,8 @@ class CitedDocuments(Protocol):
     def read_documents(self, tenant: str, document_ids: Sequence[str]) -> dict[str, CitedDocument]:
         """The live ones with their texts, by id."""
 
-    def find_place(self, version_id: str, start: int) -> Chunk | None:
-        """The chunk of a version that holds a character."""
+    def find_places(self, places: Collection[Place]) -> dict[Place, Chunk]:
+        """The chunks that hold these characters, by place."""
 
     def list_chunks(self, tenant: str) -> Iterator[tuple[str, Chunk]]:
         """Every live chunk with its document_id, by document and position, streamed."""

@@ -11,8 +11,8 @@ from pydantic import Field
 from tasks.curation.injection import find_injection
 from tasks.curation.personal import find_personal_data
 from tasks.curation.texts import cut_letters, list_numbers, list_words, measure_resemblance
-from tasks.curation_models import Evidence, Finding, Pair, fold
-from tasks.curation_ports import NameFinder, SupportChecker
+from tasks.curation_models import Evidence, Finding, Pair, fold, is_refusal
+from tasks.curation_ports import NameFinder, Rival, SupportChecker
 from tasks.language import UNDETERMINED, detect_language
 from tasks.models import Noun, Passage
 
@@ -40,7 +40,7 @@ class CheckOptions(Noun):
 class Alike(NamedTuple):
     """Another pair whose question may be the same one."""
 
-    pair: Pair
+    pair: Rival
     cosine: float | None = None
 
 
@@ -58,12 +58,25 @@ class Checker:
         self._names = names
         self._options = options
 
-    def check_pair(self, pair: Pair, places: Sequence[Passage], alike: Sequence[Alike]) -> tuple[Finding, ...]:
+    def find_named(self, pairs: Sequence[Pair]) -> list[bool]:
+        """Whether each names a person, as far as a model can tell; for all at once, since a model reads many sooner."""
+        texts = {
+            number: text
+            for number, pair in enumerate(pairs)
+            if pair.language == "en" and _TWO_CAPITALS.search(text := _join(pair))
+        }
+        found = dict(zip(texts, self._names.find_names(list(texts.values())), strict=True)) if texts else {}
+        return [bool(found.get(number)) for number in range(len(pairs))]
+
+    def check_pair(
+        self, pair: Pair, places: Sequence[Passage], alike: Sequence[Alike], *, named: bool
+    ) -> tuple[Finding, ...]:
         """Every finding, worst first.
 
         Args:
             places: One a located span, its chunk's text being the span.
             alike: Other pairs to compare with.
+            named: Whether it names a person, see `find_named`.
         """
         findings = [
             *_check_length(pair, self._options),
@@ -71,7 +84,7 @@ class Checker:
             *(self._check_support(pair, places) if places and pair.answerable else ()),
             *_check_language(pair),
             *_compare(pair, alike, self._options),
-            *self._check_persons(pair),
+            *_check_persons(pair, named=named),
             *_check_injection(pair),
         ]
         return tuple(sorted(findings, key=lambda finding: not finding.final))
@@ -100,21 +113,23 @@ class Checker:
             )
         ]
 
-    def _check_persons(self, pair: Pair) -> list[Finding]:
-        text = f"{pair.question}\n{pair.answer}"
-        kinds = find_personal_data(text)
-        if pair.language == "en" and _TWO_CAPITALS.search(text):
-            (named,) = self._names.find_names([text])
-            kinds += ["person's name"] if named and "person's name" not in kinds else []
-        if not kinds:
-            return []
-        return [
-            Finding(
-                code="personal-data",
-                message=f"it seems to hold personal data: {', '.join(kinds)}",
-                advice="name the role instead of the person, or approve it with --accept personal-data",
-            )
-        ]
+
+def _join(pair: Pair) -> str:
+    return f"{pair.question}\n{pair.answer}"
+
+
+def _check_persons(pair: Pair, *, named: bool) -> list[Finding]:
+    kinds = find_personal_data(_join(pair))
+    kinds += ["person's name"] if named and "person's name" not in kinds else []
+    if not kinds:
+        return []
+    return [
+        Finding(
+            code="personal-data",
+            message=f"it seems to hold personal data: {', '.join(kinds)}",
+            advice="name the role instead of the person, or approve it with --accept personal-data",
+        )
+    ]
 
 
 def _check_length(pair: Pair, options: CheckOptions) -> list[Finding]:
@@ -217,14 +232,14 @@ def is_same_question(pair: Pair, other: Alike, options: CheckOptions) -> bool:
     return measure_resemblance(cut_letters(pair.question), cut_letters(other.pair.question)) >= options.near_share
 
 
-def is_same_answer(pair: Pair, other: Pair, options: CheckOptions) -> bool:
+def is_same_answer(pair: Pair, other: Rival, options: CheckOptions) -> bool:
     """Whether two answers say the same: alike by letters, or one within the other, with the same numbers.
 
     Of answers in two languages only the numbers can be compared here.
     """
     if list_numbers(pair.answer) != list_numbers(other.answer):
         return False
-    if pair.language != other.language and pair.answerable == other.answerable:
+    if pair.language != other.language and pair.answerable != is_refusal(other.answer):
         return True
     a, b = fold(pair.answer), fold(other.answer)
     return a in b or b in a or measure_resemblance(cut_letters(a), cut_letters(b)) >= options.same_answer

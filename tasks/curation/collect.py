@@ -77,6 +77,7 @@ class Importer:
         """Take one batch of rows that were read already."""
         self._lines = []
         self._counts["rows"] += len(drafts)
+        self._fetch_documents(drafts)
         made: dict[str, tuple[Draft, Pair]] = {}
         for draft in drafts:
             pair = self._make(draft)
@@ -93,6 +94,10 @@ class Importer:
         self._desk.remember(stored)
         logger.info("pairs imported rows=%s imported=%s", self._counts["rows"], self._counts["imported"])
         return Progress(ImportSummary(**self._counts), self._lines, [one.pair for one in stored])
+
+    def _fetch_documents(self, drafts: Sequence[Draft | Fault]) -> None:
+        names = (quoted.document for draft in drafts if isinstance(draft, Draft) for quoted in draft.quoted)
+        self._desk.library.fetch(id_ for name in names for id_ in self._desk.find_documents(name))
 
     # --- one row ---
 
@@ -171,15 +176,15 @@ class Importer:
         pairs = self._propose([pair for _, pair in new])
         vectors = self._embed(pairs)
         stored: list[IndexedPair] = []
-        for (draft, _), pair, vector in zip(new, pairs, vectors, strict=True):
-            checked = self._desk.check(pair, others=stored, vector=vector)
-            too_long = next((one for one in checked.findings if one.code in _CODE_TOO_LONG), None)
+        for (draft, _), look in zip(new, self._desk.look_up(pairs, vectors), strict=True):
+            checked = self._desk.judge(look, others=stored)
+            too_long = next((one for one in checked.pair.findings if one.code in _CODE_TOO_LONG), None)
             if too_long:
                 self._reject(Fault(draft.row, too_long.code, too_long.message, too_long.advice))
                 continue
-            checked = _decide_state(checked)
-            self._count(draft, checked)
-            stored.append(self._desk.index(checked, vector))
+            decided = _decide_state(checked.pair)
+            self._count(draft, decided)
+            stored.append(checked._replace(pair=decided))
         return stored
 
     def _propose(self, pairs: Sequence[Pair]) -> list[Pair]:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from tasks.curation.checks import Alike, Checker, CheckOptions
+from tasks.curation.library import Library
 from tasks.curation.texts import cut_letters, sign_bands
 from tasks.curation_models import CitedDocument, Evidence, Pair
-from tasks.curation_ports import CitedDocuments, IndexedPair, NameFinder, PairStore, SupportChecker
+from tasks.curation_ports import (
+    Asked,
+    CitedDocuments,
+    IndexedPair,
+    NameFinder,
+    PairStore,
+    Place,
+    Rival,
+    SupportChecker,
+)
 from tasks.models import Chunk, Passage, derive_id
 from tasks.ports import Embedder, Searcher, Vectors
 
-_CACHED_DOCUMENTS = 64
-_CACHED_NAMES = 4096
 _MOST_COMPARED = 20_000
 """Pairs whose vectors are held: 40 MB. Beyond it letters alone find near duplicates until the snapshot."""
 
@@ -32,6 +39,18 @@ class CurationPorts(NamedTuple):
     embedder: Embedder
 
 
+class Look(NamedTuple):
+    """A pair and what was looked up to check it."""
+
+    pair: Pair
+    bands: tuple[int, ...]
+    vector: Vectors | None
+    stored: dict[str, Alike]
+    """Stored pairs that may ask the same, by pair_id."""
+    places: list[Passage]
+    named: bool
+
+
 class Desk:
     """Looks at pairs of one tenant."""
 
@@ -43,14 +62,9 @@ class Desk:
         self._embedder = derive_id("embedder", ports.embedder.identity.model_dump_json())
         self._ids: list[str] | None = None
         self._vectors: Vectors = np.zeros((0, 0), dtype=np.float32)
-        self.read_document = lru_cache(_CACHED_DOCUMENTS)(self._read_document)
-        self.find_documents = lru_cache(_CACHED_NAMES)(self._find_documents)
-
-    def _read_document(self, document_id: str) -> CitedDocument | None:
-        return self.ports.cited.read_documents(self.tenant, [document_id]).get(document_id)
-
-    def _find_documents(self, name: str) -> list[str]:
-        return self.ports.cited.find_documents(self.tenant, name)
+        self.library = Library(tenant, ports.cited)
+        self.read_document = self.library.read
+        self.find_documents = self.library.find
 
     def embed(self, questions: Sequence[str]) -> Vectors:
         """[n x d] vectors of questions, comparable with each other."""
@@ -58,32 +72,53 @@ class Desk:
 
     def index(self, pair: Pair, vector: Vectors | None = None) -> IndexedPair:
         """The pair with what alike ones are found by."""
-        bands = sign_bands(cut_letters(pair.question))
+        return self._index(pair, sign_bands(cut_letters(pair.question)), vector)
+
+    def _index(self, pair: Pair, bands: tuple[int, ...], vector: Vectors | None) -> IndexedPair:
         return IndexedPair(pair, bands, vector, None if vector is None else self._embedder)
 
-    def check(
-        self,
-        pair: Pair,
-        *,
-        others: Sequence[IndexedPair] = (),
-        vector: Vectors | None = None,
-        compare: Callable[[str], bool] = lambda _: True,
-    ) -> Pair:
+    def check(self, pair: Pair, *, vector: Vectors | None = None) -> Pair:
         """The pair with its findings of now.
 
         Args:
-            others: Pairs to compare with that are not stored yet.
             vector: Of the question; None: pairs are compared by letters alone.
+        """
+        (look,) = self.look_up([pair], [vector])
+        return self.judge(look).pair
+
+    def look_up(self, pairs: Sequence[Pair], vectors: Sequence[Vectors | None]) -> list[Look]:
+        """What the checks of these pairs need to know: one look into the database for all of them, not one each.
+
+        Args:
+            vectors: Of the questions; None: this pair is compared by letters alone.
+        """
+        bands = [sign_bands(cut_letters(pair.question)) for pair in pairs]
+        asked = [Asked(pair.question, one) for pair, one in zip(pairs, bands, strict=True)]
+        alike = self.ports.pairs.find_alike(self.tenant, asked)
+        near = self._find_near(vectors)
+        places = self._place_all([pair.evidence for pair in pairs])
+        named = self._checker.find_named(pairs)
+        return [
+            Look(pair, one, vector, {rival.pair_id: Alike(rival) for rival in rivals} | close, where, name)
+            for pair, one, vector, rivals, close, where, name in zip(
+                pairs, bands, vectors, alike, near, places, named, strict=True
+            )
+        ]
+
+    def judge(
+        self, look: Look, *, others: Sequence[IndexedPair] = (), compare: Callable[[str], bool] = lambda _: True
+    ) -> IndexedPair:
+        """The pair with its findings of now, as it is stored.
+
+        Args:
+            others: Pairs to compare with that are not stored yet.
             compare: Tells by its pair_id whether a stored pair counts.
         """
-        bands = sign_bands(cut_letters(pair.question))
-        alike = {one.pair.pair_id: one for one in self._find_among(others, frozenset(bands), vector)}
-        alike |= {one.pair_id: Alike(one) for one in self.ports.pairs.find_alike(self.tenant, bands, pair.question)}
-        if vector is not None:
-            alike |= {one.pair.pair_id: one for one in self._find_near(vector)}
+        alike = {one.pair.pair_id: one for one in self._find_among(others, frozenset(look.bands), look.vector)}
+        alike |= look.stored
         rivals = [one for one in alike.values() if compare(one.pair.pair_id)]
-        findings = self._checker.check_pair(pair, self.list_places(pair.evidence), rivals)
-        return pair.model_copy(update={"findings": findings})
+        findings = self._checker.check_pair(look.pair, look.places, rivals, named=look.named)
+        return self._index(look.pair.model_copy(update={"findings": findings}), look.bands, look.vector)
 
     def _find_among(
         self, others: Sequence[IndexedPair], bands: frozenset[int], vector: Vectors | None
@@ -92,19 +127,33 @@ class Desk:
         for one in others:
             cosine = None if vector is None or one.vector is None else float(one.vector @ vector)
             if not bands.isdisjoint(one.bands) or (cosine or 0.0) >= self._options.near_cosine:
-                yield Alike(one.pair, cosine)
+                other = one.pair
+                yield Alike(Rival(other.pair_id, other.question, other.answer, other.language), cosine)
 
-    def _find_near(self, vector: Vectors) -> list[Alike]:
-        if self._ids is None:
+    def _find_near(self, vectors: Sequence[Vectors | None]) -> list[dict[str, Alike]]:
+        """For each vector the stored pairs that mean nearly the same, by pair_id."""
+        cosines = self._measure_nearness(vectors)
+        rivals = self.ports.pairs.read_rivals(self.tenant, {pair_id for near in cosines for pair_id in near})
+        return [
+            {pair_id: Alike(rivals[pair_id], near[pair_id]) for pair_id in sorted(near) if pair_id in rivals}
+            for near in cosines
+        ]
+
+    def _measure_nearness(self, vectors: Sequence[Vectors | None]) -> list[dict[str, float]]:
+        """For each vector the cosines of the nearest stored pairs, by pair_id."""
+        given = [vector for vector in vectors if vector is not None]
+        if given and self._ids is None:
             self._ids, self._vectors = self.ports.pairs.read_vectors(self.tenant, self._embedder)
-        if not self._ids or len(self._ids) > _MOST_COMPARED:
-            return []
-        cosines = self._vectors @ vector
-        near = {
-            self._ids[place]: float(cosines[place]) for place in np.flatnonzero(cosines >= self._options.near_cosine)
-        }
-        found = self.ports.pairs.read_pairs(self.tenant, sorted(near, key=lambda key: -near[key])[:_MOST_NEAR])
-        return [Alike(pair, near[pair.pair_id]) for pair in found if pair.state != "rejected"]
+        if not given or not self._ids or len(self._ids) > _MOST_COMPARED:
+            return [{} for _ in vectors]
+        rows = iter(np.stack(given) @ self._vectors.T)
+        return [{} if vector is None else self._list_nearest(next(rows)) for vector in vectors]
+
+    def _list_nearest(self, cosines: Vectors) -> dict[str, float]:
+        assert self._ids is not None, "there are vectors to be near to"
+        near = [(float(cosines[place]), place) for place in np.flatnonzero(cosines >= self._options.near_cosine)]
+        nearest = sorted(near, key=lambda one: -one[0])[:_MOST_NEAR]
+        return {self._ids[place]: cosine for cosine, place in nearest}
 
     def remember(self, indexed: Sequence[IndexedPair]) -> None:
         """Later pairs are compared with these, too."""
@@ -117,42 +166,55 @@ class Desk:
 
     def list_places(self, evidence: Sequence[Evidence]) -> list[Passage]:
         """One passage a located span: its text is the span, its headings are those it stands under."""
-        places = []
-        for one in evidence:
-            document = self.read_document(one.document_id) if one.located else None
-            if document is not None:
-                places.append(self._make_place(one, document))
+        (places,) = self._place_all([evidence])
         return places
 
-    def _make_place(self, evidence: Evidence, document: CitedDocument) -> Passage:
-        assert evidence.start is not None, "only located spans are placed"
-        assert evidence.end is not None, "a located span has an end"
-        around = self.ports.cited.find_place(document.version_id, evidence.start)
-        chunk = Chunk(
-            position=0,
-            start=evidence.start,
-            end=evidence.end,
-            text=document.text[evidence.start : evidence.end],
-            repeated_header=_find_header(around, evidence.start) if around else "",
-            heading_path=around.heading_path if around else (),
-            language=document.language,
-        )
-        return Passage(
-            chunk_id="",
-            document_id=document.document_id,
-            version_id=document.version_id,
-            content_hash="",
-            uri=document.uri,
-            title=document.title,
-            source="",
-            document_type="",
-            modified=None,
-            outdated=False,
-            chunk=chunk,
-        )
+    def _place_all(self, spans: Sequence[Sequence[Evidence]]) -> list[list[Passage]]:
+        self.library.fetch(one.document_id for evidence in spans for one in evidence if one.located)
+        located = [
+            [(one, found) for one in evidence if one.located and (found := self.read_document(one.document_id))]
+            for evidence in spans
+        ]
+        wanted = {_place_of(one, found) for pairs in located for one, found in pairs}
+        around = self.ports.cited.find_places(wanted)
+        return [
+            [_make_place(one, found, around.get(_place_of(one, found))) for one, found in pairs] for pairs in located
+        ]
 
 
 _MOST_NEAR = 8
+
+
+def _place_of(evidence: Evidence, document: CitedDocument) -> Place:
+    assert evidence.start is not None, "only located spans are placed"
+    return Place(document.version_id, evidence.start)
+
+
+def _make_place(evidence: Evidence, document: CitedDocument, around: Chunk | None) -> Passage:
+    assert evidence.start is not None, "only located spans are placed"
+    assert evidence.end is not None, "a located span has an end"
+    chunk = Chunk(
+        position=0,
+        start=evidence.start,
+        end=evidence.end,
+        text=document.text[evidence.start : evidence.end],
+        repeated_header=_find_header(around, evidence.start) if around else "",
+        heading_path=around.heading_path if around else (),
+        language=document.language,
+    )
+    return Passage(
+        chunk_id="",
+        document_id=document.document_id,
+        version_id=document.version_id,
+        content_hash="",
+        uri=document.uri,
+        title=document.title,
+        source="",
+        document_type="",
+        modified=None,
+        outdated=False,
+        chunk=chunk,
+    )
 
 
 def _find_header(chunk: Chunk, start: int) -> str:

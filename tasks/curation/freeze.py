@@ -7,12 +7,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from tasks.answer_models import Question
-from tasks.curation.desk import Desk
+from tasks.curation.desk import Desk, Look
 from tasks.curation.split import SplitShares, derive_split
 from tasks.curation_models import Example, FrozenPassage, Pair, PairState, Removal, Split
-from tasks.curation_ports import IndexedPair
+from tasks.curation_ports import IndexedPair, Place
 from tasks.models import EVERYONE, Hit, Passage, hash_text
-from tasks.ports import Vectors
 
 _BATCH = 32
 _COMPARED_AT_ONCE = 256
@@ -36,13 +35,14 @@ def take_pairs(desk: Desk, scope: str) -> Taken:
     while batch := list(islice(approved, _COMPARED_AT_ONCE)):
         vectors = desk.embed([pair.question for pair in batch])
         before: list[IndexedPair] = []
-        for pair, vector in zip(batch, vectors, strict=True):
-            removal = _refuse_readers(pair, scope) or _refuse_findings(desk, pair, taken, before, vector)
+        for look in desk.look_up(batch, list(vectors)):
+            pair = look.pair
+            removal = _refuse_readers(pair, scope) or _refuse_findings(desk, look, taken, before)
             if removal:
                 removals.append(removal)
             else:
                 taken[pair.pair_id] = pair
-                before.append(desk.index(pair, vector))
+                before.append(desk.index(pair, look.vector))
         desk.remember(before)
     return Taken(list(taken.values()), removals)
 
@@ -55,13 +55,13 @@ def _refuse_readers(pair: Pair, scope: str) -> Removal | None:
 
 
 def _refuse_findings(
-    desk: Desk, pair: Pair, taken: Mapping[str, Pair], before: Sequence[IndexedPair], vector: Vectors
+    desk: Desk, look: Look, taken: Mapping[str, Pair], before: Sequence[IndexedPair]
 ) -> Removal | None:
-    checked = desk.check(pair, others=before, vector=vector, compare=taken.__contains__)
+    checked = desk.judge(look, others=before, compare=taken.__contains__).pair
     if not checked.open_findings:
         return None
     first = checked.open_findings[0]
-    return Removal(pair_id=pair.pair_id, reason=first.code, message=f"{first.message}; {first.advice}")
+    return Removal(pair_id=checked.pair_id, reason=first.code, message=f"{first.message}; {first.advice}")
 
 
 def split_pairs(
@@ -104,9 +104,12 @@ def _make_example(desk: Desk, pair: Pair, split: Split, hits: Sequence[Hit]) -> 
         for one in pair.evidence
         if one.located and not any(passage.gold and passage.document_id == one.document_id for passage in frozen)
     ]
-    for place in desk.list_places(missing):
-        around = desk.ports.cited.find_place(place.version_id, place.chunk.start)
-        frozen.append(_freeze(place.model_copy(update={"chunk": around or place.chunk}), pair, rank=None, score=0.0))
+    for passage in desk.list_places(missing):
+        place = Place(passage.version_id, passage.chunk.start)
+        around = desk.ports.cited.find_places([place]).get(place)
+        frozen.append(
+            _freeze(passage.model_copy(update={"chunk": around or passage.chunk}), pair, rank=None, score=0.0)
+        )
     return Example(
         pair_id=pair.pair_id,
         split=split,

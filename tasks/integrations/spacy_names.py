@@ -19,7 +19,8 @@ class SpacyNames:
         from spacy.util import is_package
 
         name = next((name for name in MODELS if is_package(name)), MODELS[-1])
-        return spacy.load(name, disable=["parser", "tagger", "lemmatizer", "attribute_ruler"])
+        # The one that finds names has word vectors of its own; the shared ones ("tok2vec") are for the others.
+        return spacy.load(name, disable=["tok2vec", "parser", "tagger", "lemmatizer", "attribute_ruler"])
 
     def find_names(self, texts: Sequence[str]) -> list[list[str]]:
         """First and last name together: a single word is as often a product or a place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import pty
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import BIN, CommandLine
+from tests.e2e.command import BIN, CommandLine, kill_group
 
 FILES = {
     "pump.md": "# Pump P7\n\nThe seal of pump P7 is changed every 900 hours. It must not run dry.",
@@ -113,6 +114,29 @@ def test_pairs_go_from_a_sheet_through_a_persons_keys_into_a_dataset(desk: Desk)
     assert desk.shell.run("curate", "export", exported, "--state", "approved", "--json").record["pairs"] == 4
     other = desk.shell.run("curate", "import", exported, "--json").record
     assert (other["rows"], other["unchanged"]) == (4, 4)
+
+
+@pytest.mark.slow
+def test_a_killed_import_goes_on_where_it_was(tmp_path: Path, api_url: str, shell_on_both: CommandLine) -> None:
+    """Nothing twice, nothing lost: batches that were written stay, the others come with the next try."""
+    shell = shell_on_both.set(PREFECT_API_URL=api_url)
+    (tmp_path / "company").mkdir()
+    (tmp_path / "company" / "canteen.md").write_text(FILES["canteen.md"])
+    assert shell.run("ingest", tmp_path / "company").code == 0
+    file = tmp_path / "pairs.csv"
+    with file.open("w", newline="") as out:
+        rows = ((f"When does canteen {number} open?", "at one", *ROWS[1][2:]) for number in range(1500))
+        csv.writer(out).writerows([("question", "answer", "document", "quote"), *rows])
+    started = shell.start("curate", "import", file, "--json")
+    assert started.stdout is not None
+    assert json.loads(started.stdout.readline())["reason"] == "not-supported"  # the first batch is written
+    kill_group(started)
+    summary = shell.run("curate", "import", file, "--json").records[-1]
+    assert summary["rows"] == 1500 == summary["imported"] + summary["unchanged"]
+    assert summary["imported"] > 0 < summary["unchanged"]
+    pairs = shell.run("curate", "list", "--json").records
+    assert [pair["question"] for pair in pairs] == [f"When does canteen {number} open?" for number in range(1500)]
+    assert all(len(pair["history"]) == len(pair["evidence"]) == 1 for pair in pairs)
 
 
 def test_a_wrong_file_ends_in_two_lines(desk: Desk) -> None:

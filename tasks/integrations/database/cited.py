@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tasks.curation_models import CitedDocument
+from tasks.curation_ports import Place
 from tasks.integrations.database.engine import Database, list_batches
 from tasks.integrations.database.rows import chunk_from_row
 from tasks.integrations.database.schema import chunks, document_readers, documents, versions
@@ -59,17 +63,18 @@ class DatabaseCited:
                     found[row["document_id"]] = CitedDocument(**{**row, "groups": tuple(row["groups"])})
         return found
 
-    def find_place(self, version_id: str, start: int) -> Chunk | None:
-        """The chunk of a version that holds a character."""
-        query = (
-            sa.select(chunks)
-            .where(chunks.c.version_id == version_id, chunks.c.start <= start)
-            .order_by(chunks.c.start.desc())
-            .limit(1)
-        )
+    def find_places(self, places: Collection[Place]) -> dict[Place, Chunk]:
+        """The chunks that hold these characters, by place."""
         with self._database.read() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        return chunk_from_row(dict(row)) if row else None
+            starts = _read_starts(connection, {place.version_id for place in places})
+            holding = {
+                place: id_ for place in places if (id_ := _find_holding(starts.get(place.version_id, ()), place))
+            }
+            found: dict[str, Chunk] = {}
+            for batch in list_batches(sorted(set(holding.values()))):
+                rows = connection.execute(sa.select(chunks).where(chunks.c.chunk_id.in_(batch))).mappings()
+                found |= {row["chunk_id"]: chunk_from_row(dict(row)) for row in rows}
+        return {place: found[chunk_id] for place, chunk_id in holding.items()}
 
     def list_chunks(self, tenant: str) -> Iterator[tuple[str, Chunk]]:
         """Every live chunk with its document_id, by document and position, streamed."""
@@ -100,6 +105,26 @@ class DatabaseCited:
         )
         with self._database.read() as connection:
             return frozenset(connection.execute(query).scalars())
+
+
+def _read_starts(connection: Connection, version_ids: Collection[str]) -> dict[str, list[tuple[int, str]]]:
+    """(start, chunk_id) of every chunk of the versions, ascending; of two that start together the first comes last."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for batch in list_batches(sorted(version_ids)):
+        query = (
+            sa.select(chunks.c.version_id, chunks.c.start, chunks.c.chunk_id)
+            .where(chunks.c.version_id.in_(batch))
+            .order_by(chunks.c.version_id, chunks.c.start, chunks.c.position.desc())
+        )
+        for version_id, start, chunk_id in connection.execute(query):
+            found.setdefault(version_id, []).append((start, chunk_id))
+    return found
+
+
+def _find_holding(starts: Sequence[tuple[int, str]], place: Place) -> str | None:
+    """The chunk_id of the last one that does not start behind the place."""
+    number = bisect_right(starts, place.start, key=itemgetter(0))
+    return starts[number - 1][1] if number else None
 
 
 def _live(tenant: str, *columns: Any) -> sa.Select[Any]:

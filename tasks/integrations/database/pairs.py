@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tasks.curation_models import Evidence, Pair, PairState, derive_pair_id, fold, intersect_readers
-from tasks.curation_ports import IndexedPair
+from tasks.curation_ports import Asked, IndexedPair, Rival
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.engine import Database, list_batches, upsert
 from tasks.integrations.database.schema import documents, pair_bands, pair_evidence, pairs, versions
@@ -46,17 +46,17 @@ class DatabasePairs:
         known = {by_content[_content_key(pair)]: pair for pair in stored if _content_key(pair) in by_content}
         return known | {pair.pair_id: pair for pair in stored if pair.pair_id in wanted}
 
-    def find_alike(self, tenant: str, bands: Sequence[int], question: str) -> list[Pair]:
-        """Pairs, rejected ones left out, whose question may be nearly this one; a few dozen at most."""
-        alike = sa.select(pair_bands.c.pair_id).where(pair_bands.c.tenant == tenant, pair_bands.c.band.in_(bands))
-        same = sa.select(pairs.c.pair_id).where(
-            pairs.c.tenant == tenant, pairs.c.question_key == _question_key(tenant, question)
-        )
+    def find_alike(self, tenant: str, asked: Sequence[Asked]) -> list[list[Rival]]:
+        """For each question pairs, rejected ones left out, that may ask nearly the same; a few dozen at most."""
         with self._database.read() as connection:
-            # Two look-ups by index, each limited: a union would be sorted whole, and templates make thousands alike.
-            ids = {*connection.execute(alike.limit(MOST_ALIKE)).scalars()}
-            ids |= {*connection.execute(same.limit(MOST_ALIKE)).scalars()}
-            return _read(connection, sa.select(pairs).where(pairs.c.pair_id.in_(ids), pairs.c.state != "rejected"))
+            found = [_find_alike(connection, tenant, one) for one in asked]
+            rivals = _read_rivals(connection, tenant, frozenset().union(*found))
+        return [[rivals[pair_id] for pair_id in sorted(ids) if pair_id in rivals] for ids in found]
+
+    def read_rivals(self, tenant: str, pair_ids: Collection[str]) -> dict[str, Rival]:
+        """Those of the ids that are not rejected, by id."""
+        with self._database.read() as connection:
+            return _read_rivals(connection, tenant, pair_ids)
 
     def read_vectors(self, tenant: str, embedder: str) -> tuple[list[str], Vectors]:
         """Ids and [n x d] question vectors of the pairs that are not rejected."""
@@ -157,6 +157,40 @@ def _content_key(pair: Pair) -> str:
 
 def _question_key(tenant: str, question: str) -> str:
     return derive_id("question", tenant, fold(question))
+
+
+# Built once: an import asks them of every row. Two look-ups by index, each limited: a union would be sorted whole, and
+# templates make thousands alike.
+_ALIKE = (
+    sa.select(pair_bands.c.pair_id)
+    .where(pair_bands.c.tenant == sa.bindparam("tenant"))
+    .where(pair_bands.c.band.in_(sa.bindparam("bands", expanding=True)))
+    .limit(MOST_ALIKE)
+)
+_SAME = (
+    sa.select(pairs.c.pair_id)
+    .where(pairs.c.tenant == sa.bindparam("tenant"), pairs.c.question_key == sa.bindparam("question_key"))
+    .limit(MOST_ALIKE)
+)
+
+
+def _find_alike(connection: Connection, tenant: str, asked: Asked) -> frozenset[str]:
+    alike = connection.execute(_ALIKE, {"tenant": tenant, "bands": asked.bands}).scalars()
+    same = connection.execute(
+        _SAME, {"tenant": tenant, "question_key": _question_key(tenant, asked.question)}
+    ).scalars()
+    return frozenset((*alike, *same))
+
+
+def _read_rivals(connection: Connection, tenant: str, pair_ids: Collection[str]) -> dict[str, Rival]:
+    columns = [pairs.c[name] for name in Rival._fields]
+    found: dict[str, Rival] = {}
+    for batch in list_batches(sorted(pair_ids)):
+        query = sa.select(*columns).where(
+            pairs.c.tenant == tenant, pairs.c.pair_id.in_(batch), pairs.c.state != "rejected"
+        )
+        found |= {row.pair_id: Rival(*row) for row in connection.execute(query)}
+    return found
 
 
 # --- rows ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.curation.texts import cut_letters, sign_bands
 from tasks.curation_models import Evidence, Pair, PairState, Split, intersect_readers, is_refusal
+from tasks.curation_ports import Asked
 from tasks.errors import ConfigurationError
 from tasks.integrations.database.cited import DatabaseCited
 from tasks.integrations.database.datasets import DatabaseSplits
@@ -79,7 +80,7 @@ def test_alike_questions_are_found_and_rejected_ones_are_not(database: Database)
     rejected = make_pair(answer="none", state=PairState.REJECTED)
     store.write_pairs([indexed(near), indexed(rejected), indexed(make_pair("Who signs travel expenses?", "The boss"))])
     question = "How much oil does this big pump need?"
-    found = store.find_alike("default", sign_bands(cut_letters(question)), question)
+    (found,) = store.find_alike("default", [Asked(question, sign_bands(cut_letters(question)))])
     assert [pair.question for pair in found] == [near.question]
 
 
