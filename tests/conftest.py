@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgresql import PostgreSQLServer, running_postgresql
 from tests.weaviate_server import WeaviateServer, find_binary
@@ -21,6 +22,10 @@ REPOSITORY = Path(__file__).parent.parent
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("expertloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("expertloop")
 
 
 @pytest.hookimpl(tryfirst=True)

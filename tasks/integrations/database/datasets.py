@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 
 from tasks.curation_models import Dataset, Split
 from tasks.errors import ConfigurationError
+from tasks.integrations.database.curation_schema import dataset_pairs, datasets, document_splits
 from tasks.integrations.database.engine import Database, upsert
-from tasks.integrations.database.schema import dataset_pairs, datasets, document_splits
 
 _FIELDS = tuple(datasets.c[name] for name in Dataset.model_fields)
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tasks.erasure_models import Cleaned, Subject
 from tasks.integrations.database.arms_schema import arm_answers
+from tasks.integrations.database.curation_schema import dataset_pairs, pair_bands, pair_evidence, pairs
 from tasks.integrations.database.definitions_schema import definitions
 from tasks.integrations.database.engine import Database, list_batches
 from tasks.integrations.database.erased_cases import erase_cases
@@ -28,16 +29,12 @@ from tasks.integrations.database.schema import (
     cached_vectors,
     chunks,
     collections,
-    dataset_pairs,
     document_readers,
     documents,
     evaluation_results,
     feedback,
     gaps,
     listing,
-    pair_bands,
-    pair_evidence,
-    pairs,
     questions,
     runs,
     served_answers,

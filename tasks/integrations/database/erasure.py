@@ -11,10 +11,11 @@ from sqlalchemy.engine import Connection
 
 from tasks.erasure_models import Certificate, DatasetMark, ErasedDocument, Subject
 from tasks.errors import ConfigurationError
+from tasks.integrations.database.curation_schema import dataset_pairs, datasets, pair_evidence, pairs
 from tasks.integrations.database.engine import Database, insert_new, list_batches
 from tasks.integrations.database.erasure_schema import dataset_marks, erasures
 from tasks.integrations.database.locks import lock_name
-from tasks.integrations.database.schema import dataset_pairs, datasets, documents, pair_evidence, pairs, versions
+from tasks.integrations.database.schema import documents, versions
 
 
 class DatabaseErasures:

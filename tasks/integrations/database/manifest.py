@@ -10,19 +10,13 @@ from sqlalchemy.engine import Connection
 
 from tasks.document_ports import Candidate, Gone, Known, NewVersion, Reading
 from tasks.file_names import read_file_name
+from tasks.integrations.database.curation_schema import document_splits, pair_evidence
 from tasks.integrations.database.engine import Database, update_rows, upsert
 from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.published import document_row, documents_by_id, is_served, serving_versions
 from tasks.integrations.database.rows import listed_document, listing_row, part_problem_rows
-from tasks.integrations.database.schema import (
-    document_readers,
-    document_splits,
-    documents,
-    listing,
-    pair_evidence,
-    versions,
-)
+from tasks.integrations.database.schema import document_readers, documents, listing, versions
 from tasks.integrations.database.writing import complete_versions, copied_version, write_versions
 from tasks.models import ListedDocument, Problem, Run, derive_document_id
 

@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection
 from tasks.curation_models import Evidence, Pair, PairState, derive_pair_id, fold, intersect_readers
 from tasks.curation_ports import Asked, IndexedPair, Rival
 from tasks.errors import ConfigurationError
+from tasks.integrations.database.curation_schema import pair_bands, pair_evidence, pairs
 from tasks.integrations.database.engine import Database, list_batches, upsert
-from tasks.integrations.database.schema import documents, pair_bands, pair_evidence, pairs, versions
+from tasks.integrations.database.schema import documents, versions
 from tasks.models import derive_id
 from tasks.ports import Vectors
 

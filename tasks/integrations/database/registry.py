@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tasks.errors import ConfigurationError
+from tasks.integrations.database.curation_schema import dataset_pairs, pair_evidence
 from tasks.integrations.database.engine import Database, upsert
 from tasks.integrations.database.erasure_schema import dataset_marks
 from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.registry_schema import adapters, champion_changes, champions
-from tasks.integrations.database.schema import dataset_pairs, pair_evidence
 from tasks.registry_ports import ChampionChange, Lineage, Move
 from tasks.training_models import Adapter, AdapterState
 

@@ -8,8 +8,6 @@ cached_vector · lease                           what was embedded before · who
 evaluation ─< evaluation_result                 one run over a question file: each question's answer and scores
 api_key                                         who may ask the server, as what
 audit · served_answer ─< feedback               what the server did for whom · what it answered · what they say of it
-pair ─< pair_evidence · pair_band                questions and answers of people · what they quote · how alike are found
-document_split · dataset ─< dataset_pair         what a document's pairs are used for · frozen datasets
 """
 
 from __future__ import annotations
@@ -81,21 +79,22 @@ metadata = sa.MetaData(
 )
 
 
-def _id(name: str, *args: Any, **keywords: Any) -> sa.Column[str]:
+def make_id(name: str, *args: Any, **keywords: Any) -> sa.Column[str]:
+    """A column of a derived id."""
     return sa.Column(name, sa.String(36), *args, **keywords)
 
 
 documents = sa.Table(
     "documents",
     metadata,
-    _id("document_id", primary_key=True),
+    make_id("document_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("source", StoredText, nullable=False),
     sa.Column("path", StoredText, nullable=False),
     sa.Column("uri", StoredText, nullable=False),
     sa.Column("file_name", StoredText, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # live | empty | outdated | quarantined | removed
-    _id("live_version_id"),  # the version readers see; null when quarantined or removed
+    make_id("live_version_id"),  # the version readers see; null when quarantined or removed
     sa.Column("content_hash", sa.String(64)),  # sha256 of the live version's bytes
     sa.Column("groups", sa.JSON, nullable=False),
     sa.Column("readers_stale", sa.Boolean, nullable=False),  # the vector store still has the former readers
@@ -119,15 +118,15 @@ documents = sa.Table(
 document_readers = sa.Table(
     "document_readers",
     metadata,
-    _id("document_id", sa.ForeignKey("documents.document_id", ondelete="CASCADE"), primary_key=True),
+    make_id("document_id", sa.ForeignKey("documents.document_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("principal", StoredText, primary_key=True),
 )
 
 versions = sa.Table(
     "versions",
     metadata,
-    _id("version_id", primary_key=True),
-    _id("document_id", nullable=False),  # no foreign key: written before its document is published
+    make_id("version_id", primary_key=True),
+    make_id("document_id", nullable=False),  # no foreign key: written before its document is published
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("source", StoredText, nullable=False),
     sa.Column("content_hash", sa.String(64), nullable=False),
@@ -141,7 +140,7 @@ versions = sa.Table(
     sa.Column("document_type", sa.String(32), nullable=False),
     sa.Column("chunk_count", sa.Integer, nullable=False),
     sa.Column("wants", StoredText),  # reasons `needs-…` for which parts were not read; null: none
-    _id("copied_from"),  # the version a rename copied; its vectors are taken over
+    make_id("copied_from"),  # the version a rename copied; its vectors are taken over
     sa.Column("definition_rules", sa.Integer),  # by which its definitions were found; null: not looked for yet
     sa.Column("summary_rules", sa.String(64)),  # by which the summaries that are indexed were made; null: not yet
     sa.Column("created_at", UtcDateTime, nullable=False),
@@ -162,8 +161,8 @@ versions = sa.Table(
 chunks = sa.Table(
     "chunks",
     metadata,
-    _id("chunk_id", primary_key=True),
-    _id("version_id", sa.ForeignKey("versions.version_id", ondelete="CASCADE"), nullable=False),
+    make_id("chunk_id", primary_key=True),
+    make_id("version_id", sa.ForeignKey("versions.version_id", ondelete="CASCADE"), nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("start", sa.Integer, nullable=False),
     sa.Column("end", sa.Integer, nullable=False),
@@ -182,7 +181,7 @@ chunks = sa.Table(
 runs = sa.Table(
     "runs",
     metadata,
-    _id("run_id", primary_key=True),
+    make_id("run_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("source", StoredText, nullable=False),
     sa.Column("number", sa.Integer, nullable=False),  # counts the runs of this source
@@ -200,8 +199,8 @@ runs = sa.Table(
 listing = sa.Table(
     "listing",
     metadata,
-    _id("run_id", sa.ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
-    _id("document_id", primary_key=True),
+    make_id("run_id", sa.ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    make_id("document_id", primary_key=True),
     sa.Column("path", StoredText, nullable=False),
     sa.Column("uri", StoredText, nullable=False),
     sa.Column("file_name", StoredText, nullable=False),
@@ -216,7 +215,7 @@ listing = sa.Table(
     sa.Column("reprocess", sa.Boolean, nullable=False),  # content as before, pipeline another
     sa.Column("outcome", sa.String(16)),  # new | changed | renamed | unchanged | outdated | quarantined
     sa.Column("content_hash", sa.String(64)),
-    _id("renamed_from"),
+    make_id("renamed_from"),
     sa.Column("part_problems", sa.JSON(none_as_null=True)),
     sa.Index("ix_listing_run_id_batch", "run_id", "batch"),
 )
@@ -254,7 +253,7 @@ leases = sa.Table(
 questions = sa.Table(
     "questions",
     metadata,
-    _id("question_id", primary_key=True),
+    make_id("question_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("text", StoredText, nullable=False),
     sa.Column("principals", sa.JSON, nullable=False),
@@ -266,8 +265,8 @@ questions = sa.Table(
 answers = sa.Table(
     "answers",
     metadata,
-    _id("answer_id", primary_key=True),
-    _id("question_id", sa.ForeignKey("questions.question_id", ondelete="CASCADE"), nullable=False),
+    make_id("answer_id", primary_key=True),
+    make_id("question_id", sa.ForeignKey("questions.question_id", ondelete="CASCADE"), nullable=False),
     sa.Column("answer", sa.JSON, nullable=False),
     sa.Column("answered_at", UtcDateTime, nullable=False),
 )
@@ -275,7 +274,7 @@ answers = sa.Table(
 gaps = sa.Table(
     "gaps",
     metadata,
-    _id("gap_id", primary_key=True),
+    make_id("gap_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("question", StoredText, nullable=False),
     sa.Column("language", sa.String(8), nullable=False),
@@ -291,7 +290,7 @@ gaps = sa.Table(
 calibrations = sa.Table(
     "calibrations",
     metadata,
-    _id("calibration_id", primary_key=True),  # derived from the key
+    make_id("calibration_id", primary_key=True),  # derived from the key
     sa.Column("key", sa.JSON, nullable=False),
     sa.Column("calibration", sa.JSON, nullable=False),
     sa.Column("fitted_at", UtcDateTime, nullable=False),
@@ -300,7 +299,7 @@ calibrations = sa.Table(
 evaluations = sa.Table(
     "evaluations",
     metadata,
-    _id("run_id", primary_key=True),
+    make_id("run_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("questions_file", StoredText, nullable=False),
     sa.Column("questions_hash", sa.String(64), nullable=False),
@@ -317,7 +316,7 @@ evaluations = sa.Table(
 evaluation_results = sa.Table(
     "evaluation_results",
     metadata,
-    _id("run_id", sa.ForeignKey("evaluations.run_id", ondelete="CASCADE"), primary_key=True),
+    make_id("run_id", sa.ForeignKey("evaluations.run_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),  # of the question in its file, from 0
     sa.Column("result", sa.JSON, nullable=False),
 )
@@ -339,7 +338,7 @@ api_keys = sa.Table(
 audit = sa.Table(
     "audit",
     metadata,
-    _id("audit_id", primary_key=True),
+    make_id("audit_id", primary_key=True),
     sa.Column("request_id", sa.String(64), nullable=False),
     sa.Column("action", sa.String(16), nullable=False),  # answer | search | document
     sa.Column("tenant", sa.String(64), nullable=False),
@@ -357,7 +356,7 @@ audit = sa.Table(
 served_answers = sa.Table(
     "served_answers",
     metadata,
-    _id("answer_id", primary_key=True),
+    make_id("answer_id", primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("principal", StoredText, nullable=False),
     sa.Column("principals", sa.JSON, nullable=False),
@@ -369,7 +368,7 @@ served_answers = sa.Table(
 feedback = sa.Table(
     "feedback",
     metadata,
-    _id("answer_id", sa.ForeignKey("served_answers.answer_id", ondelete="CASCADE"), primary_key=True),
+    make_id("answer_id", sa.ForeignKey("served_answers.answer_id", ondelete="CASCADE"), primary_key=True),
     sa.Column("principal", StoredText, primary_key=True),
     sa.Column("tenant", sa.String(64), nullable=False),
     sa.Column("verdict", sa.String(16), nullable=False),  # good | wrong | corrected
@@ -383,88 +382,4 @@ sources = sa.Table(
     sa.Column("tenant", sa.String(64), primary_key=True),
     sa.Column("source", StoredText, primary_key=True),
     sa.Column("trust", sa.String(8), nullable=False),  # high | normal | low
-)
-
-pairs = sa.Table(
-    "pairs",
-    metadata,
-    _id("pair_id", primary_key=True),
-    sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("question", StoredText, nullable=False),
-    sa.Column("answer", StoredText, nullable=False),
-    sa.Column("language", sa.String(8), nullable=False),
-    sa.Column("origin", sa.String(16), nullable=False),  # import | correction | synthetic
-    sa.Column("author", StoredText, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),  # candidate | approved | rejected | stale
-    sa.Column("groups", sa.JSON(none_as_null=True)),  # narrows the readers further
-    sa.Column("findings", sa.JSON, nullable=False),
-    sa.Column("accepted", sa.JSON, nullable=False),  # codes of findings that an approver has seen
-    sa.Column("reason", StoredText, nullable=False),
-    sa.Column("history", sa.JSON, nullable=False),
-    _id("content_key", nullable=False),  # of question and answer as they are now; the id is of what they were first
-    _id("question_key", nullable=False),
-    sa.Column("vector", sa.LargeBinary),  # of the question, little-endian float16; null: not compared by meaning
-    _id("embedder"),
-    sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Column("updated_at", UtcDateTime, nullable=False),
-    sa.Index("ix_pairs_tenant_state", "tenant", "state"),
-    sa.Index("ix_pairs_tenant_content_key", "tenant", "content_key"),
-    sa.Index("ix_pairs_tenant_question_key", "tenant", "question_key"),
-)
-
-pair_evidence = sa.Table(
-    "pair_evidence",
-    metadata,
-    _id("pair_id", sa.ForeignKey("pairs.pair_id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True),
-    _id("document_id", nullable=False),  # no foreign key: a pair outlives its document, and says so
-    sa.Column("quote", StoredText, nullable=False),
-    sa.Column("start", sa.Integer),  # in the live version; null: not there
-    sa.Column("end", sa.Integer),
-    _id("version_id"),  # the version it was last looked for in
-    sa.Column("groups", sa.JSON, nullable=False),  # the document's readers at that time
-    sa.Column("proposed", sa.Boolean, nullable=False),
-    sa.Column("now", StoredText),  # what the document says instead
-    sa.Index("ix_pair_evidence_document_id", "document_id"),
-)
-
-pair_bands = sa.Table(
-    "pair_bands",
-    metadata,
-    _id("pair_id", sa.ForeignKey("pairs.pair_id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("band", sa.BigInteger, primary_key=True),  # one band of the question's MinHash signature
-    sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Index("ix_pair_bands_tenant_band", "tenant", "band"),
-)
-
-document_splits = sa.Table(
-    "document_splits",
-    metadata,
-    _id("document_id", primary_key=True),  # no foreign key: a document that comes back has its split
-    sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("split", sa.String(16), nullable=False),  # train | validation | test
-    sa.Column("text_hash", sa.String(64), nullable=False),  # the same text under another name has the same split
-    sa.Column("assigned_at", UtcDateTime, nullable=False),
-    sa.Index("ix_document_splits_tenant_text_hash", "tenant", "text_hash"),
-)
-
-datasets = sa.Table(
-    "datasets",
-    metadata,
-    _id("dataset_id", primary_key=True),
-    sa.Column("tenant", sa.String(64), nullable=False),
-    sa.Column("scope", StoredText, nullable=False),  # the principal that must be able to read all of it
-    sa.Column("folder", StoredText, nullable=False),  # below EXPERTLOOP_HOME
-    sa.Column("counts", sa.JSON, nullable=False),
-    sa.Column("manifest", sa.JSON, nullable=False),
-    sa.Column("created_at", UtcDateTime, nullable=False),
-)
-
-dataset_pairs = sa.Table(
-    "dataset_pairs",
-    metadata,
-    _id("dataset_id", sa.ForeignKey("datasets.dataset_id", ondelete="CASCADE"), primary_key=True),
-    _id("pair_id", primary_key=True),
-    sa.Column("split", sa.String(16), nullable=False),
-    sa.Index("ix_dataset_pairs_pair_id", "pair_id"),
 )

@@ -15,8 +15,8 @@ from tasks.curation.collect import BATCH_ROWS, Importer, ImportOptions
 from tasks.curation.rows import read_draft, write_row
 from tasks.curation_models import PairState
 from tasks.curation_ports import RawRow
+from tasks.integrations.database.curation_schema import pairs
 from tasks.integrations.database.engine import Database
-from tasks.integrations.database.schema import pairs
 from tests.fakes.curation import CuratedWorld
 from tests.fakes.pairs import add_document
 from tests.fakes.passage_reader import FakePassageReader
