@@ -98,7 +98,7 @@ tenants = st.sampled_from(["acme", "other", "third"])
     ),
     optimized=st.booleans(),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_filter_ever_leaks(
     shared_index: tuple[VectorIndex, Iterator[int]],
     rows: list[tuple[str, list[str], str]],

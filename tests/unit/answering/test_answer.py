@@ -327,7 +327,7 @@ WORDS = st.sampled_from(
 TEXTS = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(TEXTS, min_size=1, max_size=4), TEXTS, TEXTS)
 def test_no_text_of_documents_model_and_asker_makes_a_citation_that_is_not_in_a_document(
     chunks: list[str], said: str, asked: str

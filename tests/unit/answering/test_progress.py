@@ -113,7 +113,7 @@ def test_a_true_sentence_waits_for_one_that_speaks_to_the_question() -> None:
     assert answer.text.startswith(ear.heard[-1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from([DAYS, TAKEN, CAR, TRAINS, "On 3. March. [1]", "- So:\n- it is.", "[1]"]), max_size=6))
 def test_what_is_told_grows_and_is_what_the_answer_begins_with(sentences: Sequence[str]) -> None:
     ear = Ear()
@@ -125,7 +125,6 @@ def test_what_is_told_grows_and_is_what_the_answer_begins_with(sentences: Sequen
 WORDS = ["It is so.", "am 3.", "März", "approx.", "30", "\n", "\n\n", "- ", "1. ", "[1]", " [2, 3]", "e.g.", "ok?", ")"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
 def test_a_finished_claim_stays_as_it_is_whatever_is_written_next(text: str) -> None:
     whole = split_claims(text)
@@ -153,7 +152,6 @@ def test_an_answer_that_its_confidence_could_still_withhold_is_not_told(weights:
     assert len(ear.heard) == 1
 
 
-@settings(deadline=None)
 @given(
     st.fixed_dictionaries({name: st.floats(-5, 5) for name in ("fused", "logprob", "supported_share", "generated")}),
     st.floats(0, 1),
@@ -219,7 +217,6 @@ def test_an_answer_ends_where_it_turns_in_circles_and_says_nothing_twice(
     assert said == Said(split_claims(spell(kept)), in_circles=in_circles)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from("ABC"), max_size=9), st.integers(0, 9))
 def test_the_beginning_of_what_is_said_is_said_at_the_beginning(letters: list[str], length: int) -> None:
     claims = [Claim(letter, frozenset()) for letter in letters]

@@ -231,7 +231,7 @@ def elements(draw: st.DrawFn) -> Element:
 
 
 @pytest.mark.parametrize("counter", [PieceCounter(), SentencePieceCounter()])
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(elements(), max_size=12), st.integers(32, 200), st.sampled_from(["T", "A longer title", " "]))
 def test_chunks_cover_any_text_once_within_the_limit(
     counter: PieceCounter, drawn: list[Element], max_tokens: int, title: str

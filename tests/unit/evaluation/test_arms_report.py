@@ -11,7 +11,7 @@ from tasks.evaluation.arms_report import Judged, compare_arms, report_arms, summ
 from tests.fakes.arms import make_result
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_an_interval_holds_the_mean_and_stays_within_what_was_seen(values: list[float]) -> None:
     score = summarise_arm([make_result(n, f1=value) for n, value in enumerate(values)], resamples=200)
@@ -22,7 +22,7 @@ def test_an_interval_holds_the_mean_and_stays_within_what_was_seen(values: list[
     assert score.f1 == pytest.approx(sum(values) / len(values), abs=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=20))
 def test_exchanging_two_arms_turns_the_interval_round(pairs: list[tuple[float, float]]) -> None:
     first, second = ([make_result(n, f1=pair[side]) for n, pair in enumerate(pairs)] for side in (0, 1))

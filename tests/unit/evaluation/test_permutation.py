@@ -39,7 +39,7 @@ def test_one_document_decides_nothing() -> None:
     assert measure_p([], [], []) == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(shares, shares), min_size=2, max_size=8), st.randoms(use_true_random=False))
 def test_p_is_a_probability_that_neither_order_nor_direction_changes(
     pairs: list[tuple[Share, Share]], random: Random
@@ -55,6 +55,6 @@ def test_p_is_a_probability_that_neither_order_nor_direction_changes(
 
 
 @given(st.lists(shares, min_size=2, max_size=8))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_equal_runs_never_differ(found: list[Share]) -> None:
     assert measure_p(found, found, [str(number) for number in range(len(found))], resamples=300) == 1

@@ -57,7 +57,7 @@ questions = st.lists(
 )
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 @given(documents, questions)
 def test_no_passage_reaches_an_asker_who_may_not_read_it(written: list[Written], asked: list[Question]) -> None:
     embedder, index, reader = FakeEmbedder(), FakeIndex(), FakePassageReader()
