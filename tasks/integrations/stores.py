@@ -228,9 +228,12 @@ class StoreSource:
         return self._describe(store, info, name, self._read_sidecar(folder, name) or self._read_sidecar(folder, ""))
 
     def _pair(self, entries: Iterable[_Listed]) -> Iterator[tuple[Mapping[str, Any], str, bool]]:
-        """Each entry, and whether it may have a sidecar: a store is asked only for those that it lists."""
-        if self._config.url.startswith("http"):
-            return ((*entry, True) for entry in entries)  # a page need not link all that there is
+        """Each entry, and whether it may have a sidecar: a bucket is asked only for those that it lists.
+
+        Web and FTP servers may hide names from a listing, and a hidden sidecar must not open what it closes.
+        """
+        if self._config.url.partition(":")[0].lower() not in _EXTRAS:
+            return ((*entry, True) for entry in entries)
         return pair_with_sidecars(entries, self._config.groups_sidecar)
 
     def _describe(self, store: Any, info: Mapping[str, Any], relative: str, named: Readers | None) -> ListedDocument:
