@@ -70,10 +70,11 @@ class DatabasePairs:
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(query.where(pairs.c.pair_id > last)).all()
-            if not rows:
+            if rows:
+                vectors = np.stack([np.frombuffer(row.vector, dtype="<f2") for row in rows])
+                yield [row.pair_id for row in rows], vectors.astype(np.float32)
+            if len(rows) < PAGE:
                 return
-            vectors = np.stack([np.frombuffer(row.vector, dtype="<f2") for row in rows])
-            yield [row.pair_id for row in rows], vectors.astype(np.float32)
             last = rows[-1].pair_id
 
     def read_pairs(self, tenant: str, pair_ids: Sequence[str]) -> list[Pair]:
