@@ -50,8 +50,8 @@ class PairStore(Protocol):
     def find_alike(self, tenant: str, asked: Sequence[Asked]) -> list[list[Rival]]:
         """For each question pairs, rejected ones left out, that may ask nearly the same; a few dozen at most."""
 
-    def read_vectors(self, tenant: str, embedder: str) -> tuple[list[str], Vectors]:
-        """Ids and [n x d] question vectors of the pairs that are not rejected."""
+    def read_vectors(self, tenant: str, embedder: str) -> Iterator[tuple[list[str], Vectors]]:
+        """Ids and [n x d] question vectors of the pairs that are not rejected, in order of id, a page at a time."""
 
     def read_rivals(self, tenant: str, pair_ids: Collection[str]) -> dict[str, Rival]:
         """Those of the ids that are not rejected, by id."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from tasks.curation.checks import Alike, Checker, CheckOptions
 from tasks.curation.library import Library
+from tasks.curation.meanings import Meanings
 from tasks.curation.texts import cut_letters, sign_bands
 from tasks.curation_models import CitedDocument, Evidence, Pair
 from tasks.curation_ports import (
@@ -24,8 +25,8 @@ from tasks.curation_ports import (
 from tasks.models import Chunk, Passage, derive_id
 from tasks.ports import Embedder, Searcher, Vectors
 
-_MOST_COMPARED = 20_000
-"""Pairs whose vectors are held: 40 MB. Beyond it letters alone find near duplicates until the snapshot."""
+_MOST_COMPARED = 200_000
+"""Pairs whose vectors are held: 200 MB. Beyond it letters alone find near duplicates."""
 
 
 class CurationPorts(NamedTuple):
@@ -60,8 +61,7 @@ class Desk:
         self._checker = Checker(ports.support, ports.names, options)
         self._options = options
         self._embedder = derive_id("embedder", ports.embedder.identity.model_dump_json())
-        self._ids: list[str] | None = None
-        self._vectors: Vectors = np.zeros((0, 0), dtype=np.float32)
+        self._meanings: Meanings | None = None
         self.library = Library(tenant, ports.cited)
         self.read_document = self.library.read
         self.find_documents = self.library.find
@@ -114,8 +114,9 @@ class Desk:
             others: Pairs to compare with that are not stored yet.
             compare: Tells by its pair_id whether a stored pair counts.
         """
-        alike = {one.pair.pair_id: one for one in self._find_among(others, frozenset(look.bands), look.vector)}
-        alike |= look.stored
+        among = {one.pair.pair_id: one for one in self._find_among(others, frozenset(look.bands), look.vector)}
+        # One that is stored, too, may have been found by its letters alone: what is known of its meaning counts.
+        alike = among | look.stored | among
         rivals = [one for one in alike.values() if compare(one.pair.pair_id)]
         findings = self._checker.check_pair(look.pair, look.places, rivals, named=look.named)
         return self._index(look.pair.model_copy(update={"findings": findings}), look.bands, look.vector)
@@ -142,27 +143,24 @@ class Desk:
     def _measure_nearness(self, vectors: Sequence[Vectors | None]) -> list[dict[str, float]]:
         """For each vector the cosines of the nearest stored pairs, by pair_id."""
         given = [vector for vector in vectors if vector is not None]
-        if given and self._ids is None:
-            self._ids, self._vectors = self.ports.pairs.read_vectors(self.tenant, self._embedder)
-        if not given or not self._ids or len(self._ids) > _MOST_COMPARED:
+        if given and self._meanings is None:
+            self._meanings = Meanings()
+            for page in self.ports.pairs.read_vectors(self.tenant, self._embedder):
+                self._meanings.add(*page)
+        if not given or not self._meanings or len(self._meanings) > _MOST_COMPARED:
             return [{} for _ in vectors]
-        rows = iter(np.stack(given) @ self._vectors.T)
-        return [{} if vector is None else self._list_nearest(next(rows)) for vector in vectors]
+        near = iter(self._meanings.find_near(np.stack(given), least=self._options.near_cosine, most=_MOST_NEAR))
+        return [{} if vector is None else next(near) for vector in vectors]
 
-    def _list_nearest(self, cosines: Vectors) -> dict[str, float]:
-        assert self._ids is not None, "there are vectors to be near to"
-        near = [(float(cosines[place]), place) for place in np.flatnonzero(cosines >= self._options.near_cosine)]
-        nearest = sorted(near, key=lambda one: -one[0])[:_MOST_NEAR]
-        return {self._ids[place]: cosine for cosine, place in nearest}
+    def compare_from_here(self) -> None:
+        """By meaning, pairs are compared with those that are remembered after this, not with all that are stored."""
+        self._meanings = Meanings()
 
     def remember(self, indexed: Sequence[IndexedPair]) -> None:
         """Later pairs are compared with these, too."""
-        new = [one for one in indexed if one.vector is not None]
-        if self._ids is None or not new or len(self._ids) > _MOST_COMPARED:
-            return
-        self._ids = [*self._ids, *(one.pair.pair_id for one in new)]
-        rows = np.stack([one.vector for one in new if one.vector is not None])
-        self._vectors = np.concatenate([self._vectors, rows]) if self._vectors.size else rows
+        new = [(one.pair.pair_id, one.vector) for one in indexed if one.vector is not None]
+        if new and self._meanings is not None and len(self._meanings) <= _MOST_COMPARED:
+            self._meanings.add([pair_id for pair_id, _ in new], np.stack([vector for _, vector in new]))
 
     def list_places(self, evidence: Sequence[Evidence]) -> list[Passage]:
         """One passage a located span: its text is the span, its headings are those it stands under."""

@@ -32,6 +32,7 @@ def take_pairs(desk: Desk, scope: str) -> Taken:
     taken: dict[str, Pair] = {}
     removals = []
     approved = desk.ports.pairs.list_pairs(desk.tenant, [PairState.APPROVED])
+    desk.compare_from_here()
     while batch := list(islice(approved, _COMPARED_AT_ONCE)):
         vectors = desk.embed([pair.question for pair in batch])
         before: list[IndexedPair] = []

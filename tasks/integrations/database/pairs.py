@@ -59,17 +59,24 @@ class DatabasePairs:
         with self._database.read() as connection:
             return _read_rivals(connection, tenant, pair_ids)
 
-    def read_vectors(self, tenant: str, embedder: str) -> tuple[list[str], Vectors]:
-        """Ids and [n x d] question vectors of the pairs that are not rejected."""
+    def read_vectors(self, tenant: str, embedder: str) -> Iterator[tuple[list[str], Vectors]]:
+        """Ids and [n x d] question vectors of the pairs that are not rejected, in order of id, a page at a time."""
         query = (
             sa.select(pairs.c.pair_id, pairs.c.vector)
             .where(pairs.c.tenant == tenant, pairs.c.embedder == embedder, pairs.c.state != "rejected")
             .order_by(pairs.c.pair_id)
+            .limit(PAGE)
         )
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        vectors = [np.frombuffer(row.vector, dtype="<f2").astype(np.float32) for row in rows]
-        return [row.pair_id for row in rows], np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+        last = ""
+        while True:
+            with self._database.read() as connection:
+                rows = connection.execute(query.where(pairs.c.pair_id > last)).all()
+            if rows:
+                vectors = np.stack([np.frombuffer(row.vector, dtype="<f2") for row in rows])
+                yield [row.pair_id for row in rows], vectors.astype(np.float32)
+            if len(rows) < PAGE:
+                return
+            last = rows[-1].pair_id
 
     def read_pairs(self, tenant: str, pair_ids: Sequence[str]) -> list[Pair]:
         """Those of the ids that there are, in order of id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tasks.curation.texts import cut_letters, sign_bands
@@ -176,3 +177,15 @@ def test_a_document_is_found_by_whatever_people_call_it(database: Database, name
 def test_the_refusal_is_no_answer() -> None:
     assert is_refusal("the passages do not answer this question")
     assert not is_refusal("yes")
+
+
+def test_vectors_are_read_in_pages_and_none_twice(database: Database) -> None:
+    store = DatabasePairs(database)
+    made = [make_pair(f"What is number {number}?", str(number)) for number in range(PAGE + 3)]
+    vectors = {pair.pair_id: np.full(4, number, dtype=np.float32) for number, pair in enumerate(made)}
+    store.write_pairs([indexed(pair)._replace(vector=vectors[pair.pair_id], embedder="use") for pair in made])
+    pages = list(store.read_vectors("default", "use"))
+    assert [len(ids) for ids, _ in pages] == [PAGE, 3]
+    found = {pair_id: vector.tolist() for ids, page in pages for pair_id, vector in zip(ids, page, strict=True)}
+    assert found == {pair_id: vector.tolist() for pair_id, vector in vectors.items()}
+    assert list(store.read_vectors("default", "another")) == []
