@@ -22,6 +22,7 @@ from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher
 from tests.fakes.training import LetterBase, make_example, make_passage
 
+SHARES: dict[str, object] = {"gold_share": 0.8, "unanswerable_share": 0.15}
 HUNDRED = [make_example(number) for number in range(100)]
 
 
@@ -61,14 +62,14 @@ def test_a_training_prompt_is_byte_for_byte_what_the_generator_gets() -> None:
 
 
 def test_the_shares_are_met_to_the_example() -> None:
-    config = make_config(values={"gold_share": 0.8, "unanswerable_share": 0.15})
+    config = make_config(values=SHARES)
     counts = Counter(choose_kinds(HUNDRED, config).values())
     assert counts == {Kind.GOLD: 80, Kind.REFUSAL: 15, Kind.WITHHELD: 5}
 
 
 def test_pairs_that_nothing_answers_count_as_refusals_and_none_is_dropped() -> None:
     unanswerable = [make_example(number, answerable=False) for number in range(100, 130)]
-    kinds = choose_kinds([*HUNDRED, *unanswerable], make_config())
+    kinds = choose_kinds([*HUNDRED, *unanswerable], make_config(values=SHARES))
     counts = Counter(kinds.values())
     assert counts == {Kind.GOLD: 80, Kind.REFUSAL: 30, Kind.WITHHELD: 20}
     assert all(kinds[one.pair_id] is Kind.REFUSAL for one in unanswerable)
