@@ -92,8 +92,7 @@ def _fold(text: str) -> str:
     """Lower case without what eyes do not see: forms of letters, invisible characters, kinds of space."""
     if not text.isascii():  # else there is nothing that eyes do not see
         text = "".join(one for one in unicodedata.normalize("NFKC", text) if unicodedata.category(one) != "Cf")
-        text = text.casefold().translate(_HOMOGLYPHS)
-    return re.sub(r"[\s*_`]+", " ", text.casefold())
+    return re.sub(r"[\s*_`]+", " ", text.casefold().translate(_HOMOGLYPHS))
 
 
 def _decode(text: str) -> list[str]:
