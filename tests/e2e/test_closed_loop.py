@@ -40,14 +40,16 @@ def stores(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
         return
     weaviate: WeaviateServer = request.getfixturevalue("weaviate_server")
     postgresql: PostgreSQLServer = request.getfixturevalue("postgresql")
-    name = postgresql.create_database()
+    name, prefects = postgresql.create_database(), postgresql.create_database()
     # A size of chunks that no other test of this server has: collections are told apart by it.
     yield {
         "EXPERTLOOP_INDEX_URL": weaviate.url,
         "EXPERTLOOP_DATABASE_URL": postgresql.url(name),
         "EXPERTLOOP_CHUNK_TOKENS": "170",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": postgresql.url(prefects).replace("+psycopg", "+asyncpg"),
     }
     postgresql.drop_database(name)
+    postgresql.drop_database(prefects)
 
 
 @pytest.fixture
