@@ -25,10 +25,8 @@ OBJECTS = {f"docs/{number:02}.md": b"text %d" % number for number in range(10)} 
     "docs/closed/secret.md": b"x",
     "other/x.md": b"x",
 }
-SIDECARS = {
-    "docs/03.md.groups": b"hr",
-    "docs/sub/.groups": b"board",
-}
+SIDECARS = {"docs/05.md.groups": b"hr", "docs/sub/.groups": b"board"}
+"""The first comes with another page than what it speaks of."""
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -129,8 +127,8 @@ def test_sidecars_beside_objects_and_in_folders_name_the_readers(
 ) -> None:
     bucket.objects |= SIDECARS
     groups = groups_of(store.open(endpoint, groups_sidecar=".groups"))
-    assert (groups["03.md"], groups["sub/a b#ü.pdf"], groups["04.md"]) == (("hr",), ("board",), ("everyone",))
-    assert "03.md.groups" not in groups
+    assert (groups["05.md"], groups["sub/a b#ü.pdf"], groups["04.md"]) == (("hr",), ("board",), ("everyone",))
+    assert "05.md.groups" not in groups
     asked = {key for key in bucket.asked if key.endswith(".groups")}
     assert asked == {"docs/.groups", "docs/closed/.groups", *SIDECARS}
 
@@ -140,7 +138,7 @@ def test_a_forbidden_sidecar_closes_what_it_speaks_of(store: Store, endpoint: st
     bucket.forbidden = set(SIDECARS)
     listing = store.open(endpoint, groups_sidecar=".groups").list_documents()
     problems = {document.path: document.problem.reason for document in listing if document.problem}
-    assert problems == {"03.md": "groups-unreadable", "sub/a b#ü.pdf": "groups-unreadable"}
+    assert problems == {"05.md": "groups-unreadable", "sub/a b#ü.pdf": "groups-unreadable"}
 
 
 def test_a_forbidden_folder_is_one_problem_and_a_forbidden_object_one_document(
