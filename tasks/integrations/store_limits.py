@@ -1,6 +1,6 @@
 """How long the libraries of Google's and Azure's stores wait, and how often they ask again.
 
-By themselves they keep trying for 35 s and 86 s, and gcsfs waits for minutes each time where a server says nothing. The
+By themselves they keep trying for 35 s and 86 s, and gcsfs waits for ever where a server says nothing. The
 tasks above them try again, too (`tasks/retries.py`), so that users heard of a dead server after three to ten minutes.
 Here each request is sent three times at most, two seconds apart: that is for faults that pass, and for the listing of a
 million objects that must not begin anew for one of them.
@@ -37,13 +37,13 @@ def limit_waiting(scheme: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
         return options
     from aiohttp import ClientTimeout
 
-    waiting = ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS)
     return {
+        # A limit for a whole request would cut large objects on slow lines.
+        "requests_timeout": ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS),
         # Each folder and each object asks for the bucket's type by gRPC. Where no answer comes, as behind a proxy that
         # does not know it, gcsfs goes on without, after a minute each time.
         "retry_timeout": 0,
         **options,
-        "session_kwargs": {"timeout": waiting, **(options.get("session_kwargs") or {})},
     }
 
 

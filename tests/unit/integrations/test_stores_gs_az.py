@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -42,21 +43,22 @@ def _give_azure_options(endpoint: str, key: str) -> Mapping[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class Store:
-    """One of the two: its scheme, its server, and the options that lead there."""
+    """One of the two: its scheme, its server, the options that lead there, and those that wait for no silent server."""
 
     scheme: str
     library: str
     serve: Callable[[FakeBucket], AbstractContextManager[str]]
     give_options: Callable[[str, str], Mapping[str, Any]]
+    impatience: Mapping[str, float]
 
     def open(self, endpoint: str, path: str = "company/docs", key: str = KEY, **fields: Any) -> Source:
-        options = self.give_options(endpoint, key)
+        options = {**self.give_options(endpoint, key), **fields.pop("options", {})}
         config = FilesConfig(name="bucket", url=f"{self.scheme}://{path}", storage_options=options, **fields)
         return StoreSource(config, max_file_mb=1, pause_seconds=0)
 
 
-GOOGLE = Store("gs", "gcsfs", serve_gcs, _give_google_options)
-AZURE = Store("az", "adlfs", serve_azure, _give_azure_options)
+GOOGLE = Store("gs", "gcsfs", serve_gcs, _give_google_options, {"requests_timeout": 0.2})
+AZURE = Store("az", "adlfs", serve_azure, _give_azure_options, {"read_timeout": 0.2})
 
 
 @pytest.fixture(params=[GOOGLE, AZURE], ids=["gs", "az"])
@@ -210,9 +212,9 @@ def test_azures_client_with_limits_asks_as_the_one_without(own: Mapping[str, str
 
 def test_limits_that_the_user_set_are_kept() -> None:
     pytest.importorskip("gcsfs", reason="the extra gs is not installed")
-    own = {"retry_timeout": 5, "session_kwargs": {"timeout": 3}}
+    own = {"retry_timeout": 5, "requests_timeout": 3}
     assert limit_waiting("gs", own) == own
-    assert limit_waiting("gs", {"session_kwargs": {"trust_env": True}})["session_kwargs"]["trust_env"] is True
+    assert limit_waiting("gs", {"token": "anon"})["requests_timeout"].sock_read == 30
     assert limit_waiting("s3", {"anon": True}) == {"anon": True}
 
 
@@ -221,3 +223,10 @@ def test_a_store_that_does_not_answer_is_unavailable(store: Store, path: str) ->
     with pytest.raises(BackendUnavailable, match=f"{store.scheme}://{path} failed") as raised:
         list_paths(store.open(NOWHERE, path))
     assert "check the network" in raised.value.advice
+
+
+def test_a_store_that_says_nothing_is_unavailable(store: Store) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = store.open(f"http://127.0.0.1:{silent.getsockname()[1]}", options=store.impatience)
+        with pytest.raises(BackendUnavailable, match="failed"):
+            list_paths(source)
