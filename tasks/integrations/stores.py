@@ -7,6 +7,7 @@ only among the modules that the store itself has loaded.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from tasks.integrations.listing import (
     Readers,
     reject_document,
 )
+from tasks.integrations.store_folders import iterate_folder
+from tasks.integrations.store_limits import PAUSE_SECONDS, limit_retries, limit_waiting
 from tasks.models import ListedDocument, Problem, Trust
 from tasks.source_models import FilesConfig, escape_path, escape_unprintable, hide_secrets, unescape_path
 
@@ -63,13 +66,9 @@ def map_store_error(error: BaseException, place: str) -> ProductError:
     """
     if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, store_errors()):
         error = error.__cause__  # fsspec's web store says so of servers that it cannot reach, too
-    if isinstance(error, FileNotFoundError) or getattr(error, "status", None) in (404, 410):
+    if isinstance(error, FileNotFoundError) or _read_status(error) in (404, 410):
         return ConfigurationError(f"there is nothing at {place}", advice="correct the url of the source")
-    if (
-        isinstance(error, PermissionError)
-        or getattr(error, "status", None) in (401, 403)
-        or type(error).__name__ in _CREDENTIALS
-    ):
+    if _is_forbidden(error) or _read_status(error) in (401, 403) or type(error).__name__ in _CREDENTIALS:
         return ConfigurationError(
             f"{place} refuses access ({type(error).__name__})",
             advice="give credentials in storage_options or in the store's own way, and the right to list and read",
@@ -80,8 +79,27 @@ def map_store_error(error: BaseException, place: str) -> ProductError:
     )
 
 
-def open_store(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+def _read_status(error: BaseException) -> int | None:
+    """The status of the answer, under the name that the library gives it."""
+    found = (getattr(error, name, None) for name in ("status", "status_code", "code"))
+    return next((status for status in found if isinstance(status, int)), None)
+
+
+def _is_forbidden(error: BaseException) -> bool:
+    """Whether who asked is known, and may not read this: another object may be open to the same key."""
+    if type(error).__name__ in _CREDENTIALS:
+        return False
+    # gcsfs gives a 403 no class of its own, and tells it by this word itself.
+    return isinstance(error, PermissionError) or _read_status(error) == 403 or str(error).startswith("Forbidden:")
+
+
+def open_store(url: str, options: Mapping[str, Any], *, pause_seconds: int = PAUSE_SECONDS) -> tuple[Any, str]:
     """The fsspec file system of a URL, and the path in it.
+
+    Args:
+        url: With every reference replaced.
+        options: For fsspec.
+        pause_seconds: Before a request that failed is sent again, where `limit_retries` has a say.
 
     Raises:
         ConfigurationError: The protocol is unknown, its library is missing, or an option is wrong.
@@ -91,8 +109,12 @@ def open_store(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
 
     place, scheme = escape_path(hide_secrets(url)), url.partition(":")[0].lower()
     try:
-        # An instance of our own: a shared one would keep listings of an earlier run.
-        store, path = url_to_fs(url, skip_instance_cache=True, **options)
+        with warnings.catch_warnings():
+            # Google's packages tell who imports them which grpc they will ask for next year.
+            warnings.filterwarnings("ignore", message=".*grpcio", category=FutureWarning)
+            # An instance of our own: a shared one would keep listings of an earlier run.
+            store, path = url_to_fs(url, skip_instance_cache=True, **limit_waiting(scheme, options))
+        limit_retries(store, options, pause_seconds=pause_seconds)
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
         advice = (
@@ -114,10 +136,12 @@ class StoreSource:
     Args:
         config: The source; references in its url and options are already replaced.
         max_file_mb: Larger files are listed with a problem, unless the source has its own limit.
+        pause_seconds: See `open_store`.
     """
 
-    def __init__(self, config: FilesConfig, *, max_file_mb: float) -> None:
+    def __init__(self, config: FilesConfig, *, max_file_mb: float, pause_seconds: int = PAUSE_SECONDS) -> None:
         self._config = config
+        self._pause_seconds = pause_seconds
         self._place = escape_path(hide_secrets(config.url))
         self._rules = ListingRules(config, max_file_mb=max_file_mb)
         self._opened: tuple[Any, str] | None = None
@@ -178,20 +202,22 @@ class StoreSource:
     def _map_open_error(self, error: BaseException, path: str) -> ProductError:
         if isinstance(error, FileNotFoundError | IsADirectoryError):
             return reject_document(path, VANISHED)
-        if isinstance(error, PermissionError):
+        if _is_forbidden(error):
             return reject_document(path, UNREADABLE)
         return map_store_error(error, self._place)
 
     def _open(self) -> tuple[Any, str]:
         if self._opened is None:
-            self._opened = open_store(self._config.url, self._config.storage_options)
+            url, options = self._config.url, self._config.storage_options
+            self._opened = open_store(url, options, pause_seconds=self._pause_seconds)
         return self._opened
 
     def _find_single(self, store: Any, root: str) -> Mapping[str, Any] | None:
         """What the store says of the root when it is a file; None for a folder."""
         if root.startswith("http") and root.endswith("/"):
             return None  # a web server has no folders; a URL that ends in / is taken as a page of links
-        info: Mapping[str, Any] = store.info(root)
+        # With its slash, Azure would tell of the marker that some folders have: an empty file.
+        info: Mapping[str, Any] = store.info(root.rstrip("/") or root)
         return info if info["type"] == "file" else None
 
     def _check_still_there(self, store: Any, root: str) -> None:
@@ -214,12 +240,11 @@ class StoreSource:
                 elif self._rules.wants(relative):
                     own = self._read_sidecar(root, relative) if has_sidecar else None
                     yield self._describe(store, info, relative, own or named)
-        except FileNotFoundError:
-            if not folder:
-                raise  # any other folder was deleted meanwhile
-        except PermissionError:
-            if not folder:
+        except store_errors() as error:
+            if not folder or not (isinstance(error, FileNotFoundError) or _is_forbidden(error)):
                 raise
+            if isinstance(error, FileNotFoundError):
+                return  # it was deleted meanwhile
             uri = write_uri(self._config.url, store, _join(root, folder)) + "/"
             yield self._rules.describe(Entry(folder, uri, problem=UNREADABLE))
 
@@ -255,6 +280,10 @@ class StoreSource:
                 return cast("bytes", store.cat_file(_join(root, sidecar), end=MAX_SIDECAR_BYTES + 1))
             except FileNotFoundError:
                 return None
+            except store_errors() as error:
+                if _is_forbidden(error):
+                    raise PermissionError(str(error)) from error  # what it speaks of is closed, and nothing else
+                raise
 
         return self._rules.read_sidecar(relative, read)
 
@@ -298,33 +327,6 @@ def _iterate_inside(store: Any, root: str, folder: str) -> Iterator[_Listed]:
         # Links of a web page may lead elsewhere; buckets have marker objects named like the folder itself.
         if relative is not None and relative.rstrip("/") != folder.rstrip("/"):
             yield info, relative
-
-
-def iterate_folder(store: Any, path: str) -> Iterator[Mapping[str, Any]]:
-    """What one folder of a store holds, files sorted by name, as fsspec's info mappings; nothing of it stays cached.
-
-    S3 is asked page by page, since buckets with a million objects beside each other are common there.
-    """
-    if "s3" in (store.protocol if isinstance(store.protocol, tuple) else (store.protocol,)):
-        yield from _iterate_s3(store, path)
-        return
-    entries = store.ls(path, detail=True)
-    store.invalidate_cache()
-    yield from sorted(entries, key=lambda entry: str(entry["name"]))
-
-
-def _iterate_s3(store: Any, path: str) -> Iterator[Mapping[str, Any]]:
-    bucket, key, _ = store.split_path(path)
-    question = {"Bucket": bucket, "Prefix": f"{key.rstrip('/')}/" if key else "", "Delimiter": "/"}
-    while True:
-        page = store.call_s3("list_objects_v2", **question)
-        for folder in page.get("CommonPrefixes", []):
-            yield {"name": f"{bucket}/{folder['Prefix']}", "type": "directory"}
-        for item in page.get("Contents", []):
-            yield {**item, "name": f"{bucket}/{item['Key']}", "type": "file", "size": item["Size"]}
-        if not page.get("IsTruncated"):
-            return
-        question["ContinuationToken"] = page["NextContinuationToken"]
 
 
 def _find_problem(info: Mapping[str, Any], relative: str) -> Problem | None:

@@ -11,7 +11,8 @@ from tasks.document_ports import Source
 from tasks.documents.sources import parse_sources
 from tasks.errors import BackendUnavailable, ConfigurationError, DocumentRejected
 from tasks.integrations.sources import build_source
-from tests.fakes.s3_server import FakeS3, serve_s3
+from tests.fakes.object_server import FakeBucket
+from tests.fakes.s3_server import serve_s3
 
 pytest.importorskip("s3fs", reason="the extra s3 is not installed")
 
@@ -24,12 +25,12 @@ OBJECTS = {f"docs/{number:02}.md": b"text %d" % number for number in range(10)} 
 
 
 @pytest.fixture
-def bucket() -> FakeS3:
-    return FakeS3(OBJECTS)
+def bucket() -> FakeBucket:
+    return FakeBucket(OBJECTS)
 
 
 @pytest.fixture
-def endpoint(bucket: FakeS3) -> Iterator[str]:
+def endpoint(bucket: FakeBucket) -> Iterator[str]:
     with serve_s3(bucket) as url:
         yield url
 
@@ -43,7 +44,7 @@ def open_bucket(endpoint: str, url: str = "s3://company/docs") -> Source:
     return build_source(config, variables=variables, max_file_mb=1)
 
 
-def test_a_bucket_is_listed_page_by_page_with_etags(endpoint: str, bucket: FakeS3) -> None:
+def test_a_bucket_is_listed_page_by_page_with_etags(endpoint: str, bucket: FakeBucket) -> None:
     listing = open_bucket(endpoint).list_documents()
     first = next(listing)
     asked = bucket.list_requests
@@ -64,7 +65,7 @@ def test_an_object_is_opened_by_its_path_and_a_missing_one_rejected(endpoint: st
             pass
 
 
-def test_a_forbidden_folder_is_one_problem_and_a_forbidden_root_an_error(endpoint: str, bucket: FakeS3) -> None:
+def test_a_forbidden_folder_is_one_problem_and_a_forbidden_root_an_error(endpoint: str, bucket: FakeBucket) -> None:
     bucket.forbidden = {"docs/closed/"}
     problems = {d.path: d.problem.reason for d in open_bucket(endpoint).list_documents() if d.problem}
     assert problems == {"closed/": "unreadable"}
@@ -79,7 +80,7 @@ def test_an_empty_prefix_is_a_wrong_configuration(endpoint: str) -> None:
         list(open_bucket(endpoint, "s3://company/nothing").list_documents())
 
 
-def test_a_store_that_breaks_in_the_middle_fails_the_listing(endpoint: str, bucket: FakeS3) -> None:
+def test_a_store_that_breaks_in_the_middle_fails_the_listing(endpoint: str, bucket: FakeBucket) -> None:
     listing = open_bucket(endpoint).list_documents()
     next(listing)
     bucket.broken = True

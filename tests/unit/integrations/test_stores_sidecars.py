@@ -13,7 +13,8 @@ from tasks.document_ports import Source
 from tasks.documents.sources import parse_sources
 from tasks.integrations.sources import build_source
 from tasks.integrations.stores import pair_with_sidecars
-from tests.fakes.s3_server import FakeS3, serve_s3
+from tests.fakes.object_server import FakeBucket
+from tests.fakes.s3_server import serve_s3
 
 pytest.importorskip("s3fs", reason="the extra s3 is not installed")
 
@@ -32,7 +33,7 @@ def list_groups(
     objects: Mapping[str, bytes], url: str = "s3://company/docs"
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """Groups by path, and the objects that were asked for."""
-    bucket = FakeS3(objects)
+    bucket = FakeBucket(objects)
     with serve_s3(bucket) as endpoint:
         groups = {one.path: one.groups for one in open_bucket(endpoint, url).list_documents()}
     return groups, [key for key in bucket.asked if key.endswith(GROUPS)]
