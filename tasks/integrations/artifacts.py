@@ -18,6 +18,8 @@ from typing import Any
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable
 from tasks.integrations.model_cache import hash_file
+from tasks.integrations.stores import open_store, store_errors
+from tasks.source_models import hide_secrets
 
 MANIFEST = "manifest.json"
 
@@ -99,10 +101,7 @@ def _name(url: str) -> str:
 
 
 def _open(url: str) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs
-
-    system, folder = url_to_fs(url)
-    return system, str(folder)
+    return open_store(url, {})
 
 
 def _write(system: Any, path: str, content: bytes) -> None:
@@ -121,10 +120,11 @@ def _translated(url: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ArtifactCorrupt(
-            f"files of {url} are missing", advice="register the adapter again from the machine that trained it"
+            f"files of {hide_secrets(url)} are missing",
+            advice="register the adapter again from the machine that trained it",
         ) from error
-    except (OSError, ImportError, ValueError) as error:
+    except store_errors() as error:
         raise BackendUnavailable(
-            f"the artifacts in {url} cannot be reached: {error}",
+            f"the artifacts in {hide_secrets(url)} cannot be reached: {error}",
             advice="check EXPERTLOOP_ARTIFACTS_URL, its credentials and its disk, then run it again",
         ) from error

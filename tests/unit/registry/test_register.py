@@ -226,3 +226,10 @@ def test_an_artifact_store_that_cannot_be_written_is_named(database: Database, t
     with pytest.raises(BackendUnavailable, match="cannot be reached"):
         register(app, "one")
     assert app.adapters.list_adapters("default") == []
+
+
+def test_a_url_of_an_unknown_kind_is_a_wrong_configuration_and_its_password_is_not_told(tmp_path: Path) -> None:
+    store = Artifacts("nosuch://anna:geheim-7@store.example/adapters", cache=tmp_path)
+    with pytest.raises(ConfigurationError, match="not known") as caught:
+        store.put("one", [], {})
+    assert "geheim-7" not in str(caught.value)
