@@ -3,6 +3,8 @@
     expertloop ingest                                    # data/documents, into EXPERTLOOP_HOME
     .venv/bin/python bench/cases.py sample               # decisions, routes, wrong replies; risk and coverage
     .venv/bin/python bench/cases.py speed 1              # cases a minute one by one; then: speed 16
+    .venv/bin/python bench/cases.py queue 10000 30       # so many, for so many minutes; kill -9 in the middle
+    .venv/bin/python bench/cases.py outbox 2000 1        # so many messages of so many customers
     .venv/bin/python bench/cases.py banking77 ../shared/data/banking77 minilm use
 
 The light classifier of banking77 is logistic regression on sentence vectors; the packaged encoders are not trained.
@@ -12,24 +14,32 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import Any
 
 import numpy as np
+import psutil
 
-from tasks.case_models import Case, Decision, HandledCase, Outcome
-from tasks.cases.collect import StayingCases
-from tasks.cases.handle import CaseHandler, CasePorts
+from tasks.case_models import Case, CaseState, Decision, HandledCase, Outcome
+from tasks.cases.collect import StayingCases, keep_cases
+from tasks.cases.handle import CaseHandler, CasePorts, make_message
+from tasks.cases.outbox import deliver_messages
 from tasks.models import EmbedderSpec
 from tasks.settings import Settings
 from tasks.wiring import Application, application
 
 CASES = Path("data/cases")
+SHOWN = 256
+"""Cases between two lines of a long run: whole batches."""
 
 
 class MemoryStore:
@@ -126,6 +136,71 @@ def measure_speed(app: Application, batch: int) -> None:
     print(f"{batch} at once: {done * 60 / (time.perf_counter() - started):.1f} cases a minute")
 
 
+def write_queue(app: Application, file: Path, count: int) -> None:
+    """The sample's cases again and again: other ids, customers and questions each time, so that nothing is known."""
+    sample = read_sample(app)
+    with file.open("w", encoding="utf-8") as lines:
+        for number in range(count):
+            case, letters = sample[number % len(sample)], "".join(chr(65 + int(one)) for one in f"{number:05d}")
+            body = case.body.replace("?", f" (ref {letters})?") + f"\n\nref {letters}"
+            row = {"id": f"q-{number}", "from": f"{number % 997}.{case.sender}", "subject": case.subject, "body": body}
+            lines.write(json.dumps(row | {"groups": case.groups}) + "\n")
+
+
+def measure_queue(app: Application, count: int, minutes: float) -> None:
+    """Half of the time, kill -9, the other half: pace, memory, and whether a case or message is missing or double."""
+    file, tenant = app.settings.home / "queue.jsonl", app.settings.tenant
+    write_queue(app, file, count)
+    collector, started = app.open_collector(app.load_process("tickets")), time.perf_counter()
+    kept = keep_cases(StayingCases(lambda: collector.read_path(file)), app.cases)
+    print(f"{kept} cases queued in {time.perf_counter() - started:.0f} s")
+    for _ in range(2):
+        work_for(file, minutes * 30, app.cases.count_cases(tenant, CaseState.HANDLED))
+    handled = app.cases.list_cases(tenant, states=[CaseState.HANDLED], limit=count)
+    waiting, replies = app.cases.count_cases(tenant, CaseState.WAITING), sum(bool(one.outcome.reply) for one in handled)  # type: ignore[union-attr]
+    messages = app.outbox.count_waiting(tenant, ("reply", "draft", "correction"))
+    print(f"{len(handled)} handled and {waiting} wait, of {count}; {replies} have a reply, {messages} messages wait")
+
+
+def work_for(file: Path, seconds: float, known: int) -> None:
+    """`cases run` in a process of its own, killed after a time; the clock runs from the first case that was waiting."""
+    command = [str(Path(sys.executable).with_name("expertloop")), "cases", "run", str(file), "--no-send", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        killer, process, before = Timer(seconds, child.kill), psutil.Process(child.pid), (0.0, 0.0)
+        killer.start()
+        for number, _ in enumerate(child.stdout or (), start=-known):
+            if number < 0 or number % SHOWN:
+                continue
+            with suppress(psutil.NoSuchProcess):  # it was killed, and had printed more than was read
+                now, megabytes = (time.perf_counter(), process.cpu_times().user), process.memory_info().rss / 1e6
+                pace = [SHOWN * 60 / (now[0] - before[0]), (now[1] - before[1]) * 1000 / SHOWN] if number else [0, 0]
+                print(
+                    f"{known + number}: {pace[0]:.0f} a minute, {pace[1]:.0f} ms of processor each, {megabytes:.0f} MB"
+                )
+                before = now
+        killer.cancel()
+    print(f"ended with {child.returncode}")
+
+
+def measure_outbox(count: int, customers: int) -> None:
+    """So many messages of so many customers, from SQLite into a folder."""
+    with TemporaryDirectory() as home:
+        app, now = application(Settings(home=Path(home))), datetime.now(UTC)
+        rows = ({"id": f"o-{one}", "from": f"{one % customers}@bench.example", "text": "?"} for one in range(count))
+        cases = list(app.open_collector(app.load_process("tickets")).read_rows(enumerate(rows), "bench"))
+        outcome = Outcome(
+            route="other", route_confidence=1, urgency="normal", language="en", decision=Decision.AUTO_REPLY,
+            reason="", confidence=1, reply="Yes.",
+        )  # fmt: skip
+        app.cases.receive_cases(cases, now)
+        messages = [message for case in cases if (message := make_message(case, outcome))]
+        app.cases.finish_cases([(case, outcome) for case in cases], messages, now)
+        started = time.perf_counter(), time.process_time()
+        report = deliver_messages(app.outbox, app.deliverer, app.settings.tenant)
+        spent = time.perf_counter() - started[0], time.process_time() - started[1]
+        print(f"{report.delivered} of {customers} customers: {spent[0]:.1f} s, {spent[1]:.1f} s of processor")
+
+
 def measure_banking(app: Application, folder: Path, names: Sequence[str]) -> None:
     """77 intents."""
     from sklearn.linear_model import LogisticRegression
@@ -156,6 +231,10 @@ def main() -> None:
     what = sys.argv[1] if len(sys.argv) > 1 else "sample"
     if what == "banking77":
         measure_banking(app, Path(sys.argv[2]), sys.argv[3:])
+    elif what == "outbox":
+        measure_outbox(int(sys.argv[2]), int(sys.argv[3]))
+    elif what == "queue":
+        measure_queue(app, int(sys.argv[2]), float(sys.argv[3]))
     elif what == "speed":
         measure_speed(app, int(sys.argv[2]))
     else:
