@@ -76,7 +76,7 @@ class Outbox(Protocol):
     """Messages that still have to leave."""
 
     def list_due(self, tenant: str, kinds: Sequence[MessageKind], now: datetime, limit: int) -> list[OutgoingMessage]:
-        """Undelivered ones whose time has come and before which no other of the customer waits; the oldest first."""
+        """Undelivered ones whose time has come and before which none of its customer has to wait; the oldest first."""
 
     def mark_delivered(self, message_id: str, now: datetime) -> None:
         """It left."""

@@ -21,7 +21,7 @@ from tasks.ports import Embedder
 _WORD_WEIGHT = 0.09
 _MOST_WORDS = 4
 _SHARPNESS = 14.0
-_READ_CHARACTERS = 1500
+READ_CHARACTERS = 1500
 """A case says what it is about at its beginning; longer texts blur the vector."""
 
 
@@ -49,7 +49,7 @@ class Classifier:
         """A route and an urgency each, in their order."""
         if not cases:
             return []
-        texts = [f"{case.subject}\n{case.body}"[:_READ_CHARACTERS] for case in cases]
+        texts = [f"{case.subject}\n{case.body}"[:READ_CHARACTERS] for case in cases]
         likeness = self._embedder.embed_queries(texts) @ self._examples.T
         return [self._choose(row, text) for row, text in zip(likeness, texts, strict=True)]
 

@@ -37,13 +37,17 @@ def deliver_messages(
         due = outbox.list_due(tenant, deliverer.kinds, now(), _AT_ONCE)
         if not due:
             break
+        held: set[str] = set()  # the rest of a page that was read before its customer's message failed
         for message in due:
+            if message.customer in held:
+                continue
             try:
                 deliverer.deliver(message)
             except ProductError as error:
                 pause = _choose_pause(message.attempts, error)
                 outbox.postpone(message.message_id, now() + timedelta(seconds=pause), error.message)
                 logger.warning("message waits message_id=%s seconds=%.0f", message.message_id, pause)
+                held.add(message.customer)
                 failed, in_a_row, problem = failed + 1, in_a_row + 1, error.message
                 if in_a_row == _MOST_FAILURES:
                     break

@@ -119,15 +119,15 @@ class CaseWorld:
 
 
 class FakeDeliverer:
-    """Takes messages, or fails as told."""
+    """Takes messages, or fails as told: None is a message that it takes."""
 
     kinds: tuple[MessageKind, ...] = ("reply", "draft", "correction")
 
     def __init__(self) -> None:
         self.delivered: list[OutgoingMessage] = []
-        self.failures: list[ProductError] = []
+        self.failures: list[ProductError | None] = []
 
     def deliver(self, message: OutgoingMessage) -> None:
-        if self.failures:
-            raise self.failures.pop(0)
+        if self.failures and (failure := self.failures.pop(0)):
+            raise failure
         self.delivered.append(message)

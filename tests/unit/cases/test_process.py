@@ -24,8 +24,11 @@ def test_a_process_is_a_folder_with_a_model_and_a_yaml(tmp_path: Path) -> None:
     assert process.default_urgency == "normal"
 
 
-def test_the_process_that_ships_is_valid() -> None:
-    assert load_process(REPOSITORY / "data" / "processes" / "tickets").file.fallback_route == "other"
+@pytest.mark.parametrize(
+    ("folder", "fallback"), [("data/processes/tickets", "other"), ("bench/processes/complaints", "account")]
+)
+def test_the_processes_that_ship_are_valid(folder: str, fallback: str) -> None:
+    assert load_process(REPOSITORY / folder).file.fallback_route == fallback
 
 
 @pytest.mark.parametrize(
