@@ -65,7 +65,8 @@ def answer_questions(
     """One answer a question, in their order; searching and generating are done for all of them at once.
 
     A question that asks several things is answered part by part. One whose time ends, or whose budget is too small for
-    a passage, is answered by quotations; who calls gives up on what takes longer.
+    a passage, is answered by quotations; who calls gives up on what takes longer. Where no answer could be sure enough
+    the generator is not asked.
 
     Args:
         searcher: Finds passages that the asker may read.
@@ -151,7 +152,9 @@ def _answer_each(
     found = find_passages(questions, searcher, limit=options.search_limit)
     searched = time.perf_counter()
     drafts = [
-        draft_answer(question, hits, generator=generator, embedder=embedder, limits=limits)
+        _keep_quotable(
+            draft_answer(question, hits, generator=generator, embedder=embedder, limits=limits), calibration, options
+        )
         for question, hits in zip(questions, found, strict=True)
     ]
     claims = [SupportedClaims(draft, judge) for draft in drafts]
@@ -182,6 +185,19 @@ def _answer_each(
     return answers
 
 
+def _keep_quotable(draft: Draft, calibration: Calibration | None, options: AnswerOptions) -> Draft:
+    """Without a context where whatever the model wrote would be held back: nothing is written in vain."""
+    if not draft.context or calibration is None:
+        return draft
+    _, highest = bound_confidence(_measure_found(draft), calibration)
+    return draft if is_accepted(highest, calibration, options.max_error) else draft._replace(context=())
+
+
+def _measure_found(draft: Draft) -> dict[str, float]:
+    """The signals before anything is written."""
+    return measure_signals(draft.question.readings, draft.hits, draft.ranked, draft.stems)
+
+
 def _watch(
     draft: Draft,
     claims: SupportedClaims,
@@ -195,8 +211,8 @@ def _watch(
         return None
     is_sure = True
     if listener and calibration:
-        signals = measure_signals(draft.question.readings, draft.hits, draft.ranked, draft.stems)
-        is_sure = is_accepted(bound_confidence(signals, calibration), calibration, options.max_error)
+        lowest, _ = bound_confidence(_measure_found(draft), calibration)
+        is_sure = is_accepted(lowest, calibration, options.max_error)
     return Progress(draft, claims, listener, reader=reader, is_sure=is_sure, outdated=options.outdated)
 
 

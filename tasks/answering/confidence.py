@@ -83,23 +83,33 @@ def estimate_confidence(signals: Mapping[str, float], calibration: Calibration) 
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
 
-def bound_confidence(signals: Mapping[str, float], calibration: Calibration) -> float:
-    """The lowest confidence that a generated answer can end with, whatever the model still writes.
+def bound_confidence(signals: Mapping[str, float], calibration: Calibration) -> tuple[float, float]:
+    """The lowest confidence that a generated answer can end with, and the highest of any, whatever the model writes.
 
-    Exact where the calibration does not weigh what is not known yet, as the shipped one; 0 where it weighs
+    Exact where the calibration does not weigh what is not known yet, as the shipped one; 0 and 1 where it weighs
     log-probabilities, which have no lower bound.
+
+    Args:
+        signals: Measured before anything is written, as those of a quoted answer.
     """
-    worst = {
-        name: low if calibration.weights.get(name, 0.0) > 0 else high for name, (low, high) in _OPEN_SIGNALS.items()
-    }
-    return estimate_confidence({**signals, "generated": 1.0, **worst}, calibration)
+
+    def estimate(sign: int) -> float:
+        chosen = {
+            name: high if sign * calibration.weights.get(name, 0.0) >= 0 else low
+            for name, (low, high) in _OPEN_SIGNALS.items()
+        }
+        return estimate_confidence({**signals, "generated": 1.0, **chosen}, calibration)
+
+    return estimate(-1), max(estimate(1), estimate_confidence(signals, calibration))
 
 
 def choose_threshold(calibration: Calibration, max_error: float) -> float:
     """The threshold that answers most questions with no more than the wished share of them wrong; 1 when none does.
 
-    The curve was drawn on questions that the weights were not fitted on.
+    The curve was drawn on questions that the weights were not fitted on. Who wishes for 1 wants all answers.
     """
+    if max_error >= 1:
+        return 0.0
     return min((point.threshold for point in calibration.curve if point.error <= max_error), default=1.0)
 
 

@@ -126,6 +126,23 @@ def test_an_answer_below_the_threshold_of_the_wished_error_is_held_back(bias: fl
         assert (answer.reason, answer.text, answer.mode) == (Silence.LOW_CONFIDENCE, REFUSAL["en"], "none")
 
 
+@pytest.mark.parametrize(("weights", "asked"), [({}, False), ({"logprob": 0.1}, False), ({"generated": 9.0}, True)])
+def test_nothing_is_written_that_would_be_held_back(weights: dict[str, float], *, asked: bool) -> None:
+    generator = FakeGenerator("You get 30 days of annual leave [2].")
+    calibration = calibrate(-2.0, OperatingPoint(0.5, 0.6, 0.04)).model_copy(update={"weights": weights})
+    answer = World().ask(HOW_MANY, generator, calibration=calibration, max_error=0.05)
+    assert bool(generator.prompts) == asked
+    assert answer.abstained != asked
+    if not asked:
+        assert answer.reason == Silence.LOW_CONFIDENCE
+        assert answer.found, "a person may look at what was found"
+
+
+def test_who_wishes_for_every_answer_gets_it() -> None:
+    curve = OperatingPoint(0.5, 1.0, 0.3), OperatingPoint(0.9, 0.1, 0.0)
+    assert not World().ask(HOW_MANY, calibration=calibrate(-9.0, *curve), max_error=1).abstained
+
+
 def test_where_no_threshold_keeps_the_wished_error_nothing_is_answered() -> None:
     answer = World().ask(HOW_MANY, calibration=calibrate(2.0, OperatingPoint(0.5, 1.0, 0.3)), max_error=0.05)
     assert answer.reason == Silence.LOW_CONFIDENCE
