@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 from bench.answers import REPOSITORY
 from tasks.answer_models import Message, Question
-from tasks.answering.draft import ContextLimits, draft_answer
+from tasks.answering.draft import ContextLimits, draft_answer, show_passages
 from tasks.integrations.causal_models import find_model, load_tokenizer
 from tasks.integrations.chat_tokens import encode_messages
 from tasks.integrations.processor import describe_processor
@@ -115,7 +115,7 @@ def make_prompts(count: int) -> dict[str, Any]:
     limits = ContextLimits(settings.answer_passages, 1024, settings.answer_tokens)
     found = app.searcher.search(questions, limit=settings.search_limit)
     drafts = [
-        draft_answer(one, hits, generator=generator, embedder=None, limits=limits)
+        show_passages(draft_answer(one, hits, embedder=None, hold_suspicious=True), generator, limits)
         for one, hits in zip(questions, found, strict=True)
     ]
     chats = [draft.messages for draft in drafts if draft.context][:count]

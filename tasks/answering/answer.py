@@ -17,7 +17,7 @@ from tasks.answer_models import Answer, Calibration, Citation, Generation, Quest
 from tasks.answering.citations import write_answer
 from tasks.answering.compose import Candidate, ReadableTexts, SupportedClaims, keep_supported, quote_best
 from tasks.answering.confidence import bound_confidence, estimate_confidence, is_accepted, measure_signals
-from tasks.answering.draft import ContextLimits, Draft, draft_answer, find_passages, generate_texts
+from tasks.answering.draft import ContextLimits, Draft, draft_answer, find_passages, generate_texts, show_passages
 from tasks.answering.parts import merge_answers, split_question
 from tasks.answering.progress import Progress
 from tasks.language import detect_language
@@ -147,16 +147,19 @@ def _answer_each(
     options: AnswerOptions,
     listeners: Sequence[Listener | None],
 ) -> list[Answer]:
-    limits = ContextLimits(options.passages, options.context_tokens, options.max_tokens, options.hold_suspicious)
+    limits = ContextLimits(options.passages, options.context_tokens, options.max_tokens)
     started = time.perf_counter()
     found = find_passages(questions, searcher, limit=options.search_limit)
     searched = time.perf_counter()
     drafts = [
-        _keep_quotable(
-            draft_answer(question, hits, generator=generator, embedder=embedder, limits=limits), calibration, options
-        )
+        draft_answer(question, hits, embedder=embedder, hold_suspicious=options.hold_suspicious)
         for question, hits in zip(questions, found, strict=True)
     ]
+    if generator:
+        drafts = [
+            show_passages(draft, generator, limits) if _can_be_given(draft, calibration, options) else draft
+            for draft in drafts
+        ]
     claims = [SupportedClaims(draft, judge) for draft in drafts]
     freely = isinstance(generator, WatchedGenerator) and generator.is_watched_freely
     watchers = [
@@ -185,12 +188,12 @@ def _answer_each(
     return answers
 
 
-def _keep_quotable(draft: Draft, calibration: Calibration | None, options: AnswerOptions) -> Draft:
-    """Without a context where whatever the model wrote would be held back: nothing is written in vain."""
-    if not draft.context or calibration is None:
-        return draft
+def _can_be_given(draft: Draft, calibration: Calibration | None, options: AnswerOptions) -> bool:
+    """Whether the model could write something that is not held back."""
+    if calibration is None or not draft.ranked:
+        return True
     _, highest = bound_confidence(_measure_found(draft), calibration)
-    return draft if is_accepted(highest, calibration, options.max_error) else draft._replace(context=())
+    return is_accepted(highest, calibration, options.max_error)
 
 
 def _measure_found(draft: Draft) -> dict[str, float]:

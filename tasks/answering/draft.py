@@ -32,7 +32,7 @@ class Draft(NamedTuple):
     """Everything that can be quoted, the best answers first."""
     relevant: bool
     """Whether what was found is about the question's subject at all."""
-    context: Sequence[tuple[int, ContextPassage]]
+    context: Sequence[tuple[int, ContextPassage]] = ()
     """What the generator is shown, each with its hit's place; empty when it is not asked."""
 
     @property
@@ -47,7 +47,6 @@ class ContextLimits(NamedTuple):
     passages: int
     context_tokens: int
     max_tokens: int
-    hold_suspicious: bool = True
 
 
 def find_passages(questions: Sequence[Question], searcher: Searcher, *, limit: int) -> list[list[Hit]]:
@@ -57,32 +56,31 @@ def find_passages(questions: Sequence[Question], searcher: Searcher, *, limit: i
     return [next(found) if question.text.strip() else [] for question in questions]
 
 
-def draft_answer(
-    question: Question,
-    hits: Sequence[Hit],
-    *,
-    generator: Generator | None,
-    embedder: Embedder | None,
-    limits: ContextLimits,
-) -> Draft:
-    """Rank what can be quoted, and choose what the generator is shown."""
+def draft_answer(question: Question, hits: Sequence[Hit], *, embedder: Embedder | None, hold_suspicious: bool) -> Draft:
+    """Rank what can be quoted."""
     language = _choose_language(question.text, hits)
     stems = Stems(language)
-    suspicious = [hit for hit in hits if _is_suspicious(hit)] if limits.hold_suspicious else []
+    suspicious = [hit for hit in hits if _is_suspicious(hit)] if hold_suspicious else []
     usable = [hit for hit in hits if hit not in suspicious]
     ranked = rank_quotables(question.readings, list_quotables(usable), stems, embedder=embedder)
     relevant = are_relevant(hits, ranked)
-    context: Sequence[tuple[int, ContextPassage]] = ()
-    if generator and ranked and relevant:
-        context = fit_context(
-            question.text,
-            [hit.passage for hit in usable[: limits.passages]],
-            generator,
-            language=language,
-            budget=limits.context_tokens,
-            room=min(generator.context_tokens, question.token_budget or generator.context_tokens) - limits.max_tokens,
-        )
-    return Draft(question, usable, suspicious, language, stems, ranked, relevant, context)
+    return Draft(question, usable, suspicious, language, stems, ranked, relevant)
+
+
+def show_passages(draft: Draft, generator: Generator, limits: ContextLimits) -> Draft:
+    """With what the generator is shown; nothing where nothing can be quoted or the budget is too small."""
+    if not (draft.ranked and draft.relevant):
+        return draft
+    budget = draft.question.token_budget or generator.context_tokens
+    context = fit_context(
+        draft.question.text,
+        [hit.passage for hit in draft.hits[: limits.passages]],
+        generator,
+        language=draft.language,
+        budget=limits.context_tokens,
+        room=min(generator.context_tokens, budget) - limits.max_tokens,
+    )
+    return draft._replace(context=context)
 
 
 def generate_texts(
