@@ -190,8 +190,8 @@ def _answer_each(
 
 def _can_be_given(draft: Draft, calibration: Calibration | None, options: AnswerOptions) -> bool:
     """Whether the model could write something that is not held back."""
-    if calibration is None or not draft.ranked:
-        return True
+    if calibration is None or not draft.is_answerable:
+        return draft.is_answerable
     _, highest = bound_confidence(_measure_found(draft), calibration)
     return is_accepted(highest, calibration, options.max_error)
 

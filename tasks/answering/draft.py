@@ -36,6 +36,11 @@ class Draft(NamedTuple):
     """What the generator is shown, each with its hit's place; empty when it is not asked."""
 
     @property
+    def is_answerable(self) -> bool:
+        """Whether something was found that is about the question and can be quoted."""
+        return self.relevant and bool(self.ranked)
+
+    @property
     def messages(self) -> Sequence[Message]:
         """What the generator is asked with."""
         return render_messages(self.question.text, [shown for _, shown in self.context], language=self.language)
@@ -69,7 +74,7 @@ def draft_answer(question: Question, hits: Sequence[Hit], *, embedder: Embedder 
 
 def show_passages(draft: Draft, generator: Generator, limits: ContextLimits) -> Draft:
     """With what the generator is shown; nothing where nothing can be quoted or the budget is too small."""
-    if not (draft.ranked and draft.relevant):
+    if not draft.is_answerable:
         return draft
     budget = draft.question.token_budget or generator.context_tokens
     context = fit_context(

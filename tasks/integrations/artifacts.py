@@ -18,6 +18,7 @@ from typing import Any
 
 from tasks.errors import ArtifactCorrupt, BackendUnavailable
 from tasks.integrations.model_cache import hash_file
+from tasks.integrations.store_folders import speaks
 from tasks.integrations.stores import open_store, store_errors
 from tasks.source_models import hide_secrets
 
@@ -56,7 +57,7 @@ class Artifacts:
         """A local folder with exactly these files, their hashes compared."""
         with _translated(url):
             system, folder = _open(url)
-            local = Path(folder) if "file" in system.protocol else self._copy(system, folder, url, files)
+            local = Path(folder) if speaks(system, "file") else self._copy(system, folder, url, files)
         for name, told in files.items():
             if not (local / name).is_file() or hash_file(local / name) != told:
                 raise ArtifactCorrupt(
@@ -106,7 +107,7 @@ def _open(url: str) -> tuple[Any, str]:
 
 def _write(system: Any, path: str, content: bytes) -> None:
     """A file is whole or not there: on a local disk by renaming, elsewhere stores see to it."""
-    if "file" in system.protocol:
+    if speaks(system, "file"):
         scratch = Path(f"{path}.writing")
         scratch.write_bytes(content)
         scratch.rename(path)

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 
+def speaks(store: Any, protocol: str) -> bool:
+    """Whether an fsspec file system is one of a protocol."""
+    return protocol in ((store.protocol,) if isinstance(store.protocol, str) else store.protocol)
+
+
 def iterate_folder(store: Any, path: str) -> Iterator[Mapping[str, Any]]:
     """The entries of a folder, files sorted by name, as fsspec's info mappings; nothing of it stays cached."""
-    protocols = (store.protocol,) if isinstance(store.protocol, str) else store.protocol
-    if "s3" in protocols:
+    if speaks(store, "s3"):
         yield from _iterate_s3(store, path)
-    elif "az" in protocols:
+    elif speaks(store, "az"):
         yield from _iterate_azure(store, path)
     else:
         entries = store.ls(path, detail=True)

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+from tasks.integrations.store_folders import speaks
+
 RETRIES = 2
 PAUSE_SECONDS = 2
 _CONNECT_SECONDS = 10
@@ -55,10 +57,9 @@ def limit_retries(store: Any, options: Mapping[str, Any], *, pause_seconds: int)
         options: What the user wrote.
         pause_seconds: Between one time and the next.
     """
-    protocols = (store.protocol,) if isinstance(store.protocol, str) else store.protocol
-    if "gs" in protocols:
+    if speaks(store, "gs"):
         _limit_google(store, pause_seconds)
-    elif "az" in protocols:
+    elif speaks(store, "az"):
         _limit_azure(store, options, pause_seconds)
 
 
