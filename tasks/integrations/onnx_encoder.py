@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import ArtifactCorrupt
-from tasks.models import EmbedderIdentity
+from tasks.integrations.model_cache import build_once
+from tasks.integrations.processor import Backend, describe_processor
+from tasks.models import EmbedderIdentity, hash_text
 from tasks.ports import Vectors
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,9 @@ GRAPH_FILE = "graph.onnx"
 TABLE_FILE = "table.npy"
 
 TokenIds = NDArray[np.int64]
+
+
+Feed = Callable[[TokenIds, NDArray[Any]], Mapping[str, NDArray[Any]]]
 
 
 class Tokenize(Protocol):
@@ -47,11 +52,60 @@ class Encoder(NamedTuple):
     max_tokens: int
     build: Callable[[], Path]
     load_tokenizer: Callable[[], Tokenize]
-    feed: Callable[[TokenIds, NDArray[Any]], Mapping[str, NDArray[Any]]]
+    feed: Feed
+    question: str = ""
+    """Written before a text that asks."""
+    document: str = ""
+    """Written before a text that is asked for."""
+
+
+def load_packaged(
+    name: str,
+    *,
+    cache: Path,
+    backend: Backend,
+    pins: Sequence[str],
+    version: int,
+    dimension: int,
+    max_tokens: int,
+    build: Callable[..., None],
+    load_tokenizer: Callable[[], Tokenize],
+    feed: Feed,
+    question: str = "",
+    document: str = "",
+) -> OnnxEmbedder:
+    """The embedder of a model that a package carries, built into the cache at its first text, once a machine.
+
+    Args:
+        name: The model's.
+        cache: The model cache.
+        backend: "onnx-int8", else fp32, whose vectors equal the plain form's ("torch" gains nothing here).
+        pins: sha256 of the package's files; another one is another vector space.
+        version: Of the graph that `build` writes.
+        dimension: Of its vectors.
+        max_tokens: It reads of a text.
+        build: Writes graph and table into an empty folder; takes `int8`.
+        load_tokenizer: As in `Encoder`.
+        feed: As in `Encoder`.
+        question: As in `Encoder`.
+        document: As in `Encoder`.
+    """
+    int8 = backend == "onnx-int8"
+    form = f"{'onnx-int8' if int8 else 'onnx-fp32'}-{version}"
+    encoder = Encoder(
+        identity=EmbedderIdentity(name=name, revision=hash_text(" ".join((*pins, form))), dimension=dimension),
+        max_tokens=max_tokens,
+        build=lambda: build_once(cache, f"{name}-{form}", lambda folder: build(folder, int8=int8)),
+        load_tokenizer=load_tokenizer,
+        feed=feed,
+        question=question,
+        document=document,
+    )
+    return OnnxEmbedder(encoder, threads=describe_processor().cores)
 
 
 class OnnxEmbedder:
-    """An encoder that embeds questions like documents; tokenizer and model are loaded at the first use of each.
+    """An encoder of questions and documents; tokenizer and model are loaded at the first use of each.
 
     Args:
         encoder: Which one.
@@ -81,8 +135,8 @@ class OnnxEmbedder:
         self._loaded_model()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each whole text, special tokens included."""
-        return [len(ids) for ids in self._tokenizer()([replace_surrogates(text) for text in texts])]
+        """Tokens of each whole text as a document, special tokens included."""
+        return [len(ids) for ids in self._cut_up(self._encoder.document, texts)]
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """[n x d], in the order of `texts`.
@@ -90,7 +144,16 @@ class OnnxEmbedder:
         Raises:
             ArtifactCorrupt: The files in the model cache are not what was written.
         """
-        rows = self._tokenizer()([replace_surrogates(text) for text in texts])
+        return self._embed(self._cut_up(self._encoder.document, texts))
+
+    def embed_queries(self, questions: Sequence[str]) -> Vectors:
+        """[n x d], in the order of `questions`."""
+        return self._embed(self._cut_up(self._encoder.question, questions))
+
+    def _cut_up(self, before: str, texts: Sequence[str]) -> list[list[int]]:
+        return self._tokenizer()([before + replace_surrogates(text) for text in texts])
+
+    def _embed(self, rows: list[list[int]]) -> Vectors:
         vectors = np.empty((len(rows), self.identity.dimension), dtype=np.float32)
         model = self._loaded_model()
 
@@ -105,10 +168,6 @@ class OnnxEmbedder:
             with ThreadPoolExecutor(self._threads) as pool:
                 list(pool.map(encode, longest_first))
         return vectors
-
-    def embed_queries(self, questions: Sequence[str]) -> Vectors:
-        """[n x d], in the order of `questions`."""
-        return self.embed_documents(questions)
 
     def _cut(self, ids: list[int]) -> TokenIds:
         """The first tokens that fit, closed by the last one, which ends every text."""

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.integrations.model_cache import build_once, check_pinned
-from tasks.integrations.onnx_encoder import GRAPH_FILE, TABLE_FILE, Encoder, OnnxEmbedder, TokenIds, Tokenize
+from tasks.integrations.model_cache import check_pinned
+from tasks.integrations.onnx_encoder import GRAPH_FILE, TABLE_FILE, OnnxEmbedder, TokenIds, Tokenize, load_packaged
 from tasks.integrations.onnx_graph import GraphWriter
-from tasks.integrations.processor import Backend, describe_processor
-from tasks.models import EmbedderIdentity, hash_text
+from tasks.integrations.processor import Backend
 
 NAME = "universal-sentence-encoder-multilingual-3"
 
@@ -48,18 +47,18 @@ def load_use(cache: Path, backend: Backend = "onnx-int8") -> OnnxEmbedder:
         ConfigurationError: The package is not installed.
         ArtifactCorrupt: Its weights are not those that were measured.
     """
-    int8 = backend == "onnx-int8"
-    form = f"{'onnx-int8' if int8 else 'onnx-fp32'}-{_GRAPH_VERSION}"
-    encoder = Encoder(
-        identity=EmbedderIdentity(
-            name=NAME, revision=hash_text(f"{_WEIGHTS_SHA256} {_TOKENIZER_SHA256} {form}"), dimension=_DIMENSION
-        ),
+    return load_packaged(
+        NAME,
+        cache=cache,
+        backend=backend,
+        pins=(_WEIGHTS_SHA256, _TOKENIZER_SHA256),
+        version=_GRAPH_VERSION,
+        dimension=_DIMENSION,
         max_tokens=_MAX_TOKENS,
-        build=lambda: build_once(cache, f"{NAME}-{form}", lambda folder: _build(folder, int8=int8)),
+        build=_build,
         load_tokenizer=_load_tokenizer,
         feed=_feed,
     )
-    return OnnxEmbedder(encoder, threads=describe_processor().cores)
 
 
 def _resources() -> Path:

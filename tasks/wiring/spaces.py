@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PACKAGED_EMBEDDERS = ("default", "minilm", "use")
+PACKAGED_EMBEDDERS = ("default", "e5", "minilm", "use")
 FIRST_SHARES = {"en": 0.8}
 DEFAULT_FIRST_SHARE = 0.2
 """How much MiniLM counts in a question's similarity, by its language; docs/decisions/0010 has the table."""
@@ -71,9 +71,12 @@ class Spaces(Documents):
 
             return SentenceTransformersEmbedder(spec.name)
         from tasks.integrations.concatenated import ConcatenatedEmbedder
+        from tasks.integrations.e5_encoder import load_e5
         from tasks.integrations.minilm_encoder import load_minilm
         from tasks.integrations.universal_encoder import load_use
 
+        if spec.name == "e5":
+            return load_e5(cache, backend)
         if spec.name == "minilm":
             return load_minilm(cache, backend)
         if spec.name == "use":
