@@ -17,7 +17,7 @@ from tasks.integrations.database.definitions_schema import definitions
 from tasks.integrations.database.engine import Database, list_batches
 from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.passages import readable
-from tasks.integrations.database.schema import documents, sources, versions
+from tasks.integrations.database.schema import documents, is_live, sources, versions
 from tasks.models import Run
 
 PAGE = 50
@@ -95,7 +95,7 @@ class DatabaseDefinitions:
             }
             if not found:
                 return []
-            meanings = _meanings().where(*readable(tenant, principals), definitions.c.tenant == tenant)
+            meanings = _meanings().where(*readable(tenant, principals, by_key=True), definitions.c.tenant == tenant)
             return [
                 Meaning(*row)
                 for batch in list_batches(sorted(found))
@@ -136,15 +136,11 @@ def _meanings() -> sa.Select[Any]:
 
 def _believed(query: sa.Select[Any]) -> sa.Select[Any]:
     """Definitions of live documents, those of little trusted sources left out."""
-    # By the version's document, whose key is indexed, and not by the documents' live versions, which are not.
-    live = sa.and_(
-        documents.c.document_id == versions.c.document_id, documents.c.live_version_id == versions.c.version_id
-    )
     trust = sa.and_(sources.c.tenant == documents.c.tenant, sources.c.source == documents.c.source)
     return (
         query.select_from(definitions)
         .join(versions, versions.c.version_id == definitions.c.version_id)
-        .join(documents, live)
+        .join(documents, is_live)
         .outerjoin(sources, trust)
         .where(sa.func.coalesce(sources.c.trust, "normal") != "low")
     )

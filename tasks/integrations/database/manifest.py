@@ -16,7 +16,7 @@ from tasks.integrations.database.leases import check_lease
 from tasks.integrations.database.locks import lock_name
 from tasks.integrations.database.published import document_row, documents_by_id, is_served, serving_versions
 from tasks.integrations.database.rows import listed_document, listing_row, part_problem_rows
-from tasks.integrations.database.schema import document_readers, documents, listing, versions
+from tasks.integrations.database.schema import document_readers, documents, is_live, listing, versions
 from tasks.integrations.database.writing import complete_versions, copied_version, write_versions
 from tasks.models import ListedDocument, Problem, Run, derive_document_id
 
@@ -90,7 +90,7 @@ class DatabaseManifest:
         """A version under a new document_id, for a rename; a document that was called by its file name still is."""
         with self._database.read() as connection:
             copy = copied_version(connection, version_id, document_id=document_id, groups=listed.groups)
-            query = sa.select(documents.c.path).where(documents.c.live_version_id == version_id)
+            query = sa.select(documents.c.path).join(versions, is_live).where(versions.c.version_id == version_id)
             former = read_file_name(connection.execute(query).scalar_one())
         title, text = copy.document.title, copy.document.text
         if title != former or title in text:

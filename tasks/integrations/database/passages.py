@@ -13,7 +13,15 @@ from sqlalchemy.engine import Connection
 from tasks.access_models import ReadableDocument
 from tasks.integrations.database.engine import Database, list_batches
 from tasks.integrations.database.rows import chunk_from_row
-from tasks.integrations.database.schema import chunks, document_readers, documents, is_storable, sources, versions
+from tasks.integrations.database.schema import (
+    chunks,
+    document_readers,
+    documents,
+    is_live,
+    is_storable,
+    sources,
+    versions,
+)
 from tasks.models import Passage, Trust
 
 _VERSION_FIELDS = ("document_id", "content_hash", "title", "document_type", "modified")
@@ -168,9 +176,10 @@ def _visible(tenant: str, principals: frozenset[str]) -> sa.Select[Any]:
             documents.c.state,
             sa.func.coalesce(sources.c.trust, "normal"),
         )
-        .join(documents, documents.c.live_version_id == chunks.c.version_id)
+        .join(versions, versions.c.version_id == chunks.c.version_id)
+        .join(documents, is_live)
         .outerjoin(sources, sa.and_(sources.c.tenant == documents.c.tenant, sources.c.source == documents.c.source))
-        .where(*readable(tenant, principals))
+        .where(*readable(tenant, principals, by_key=True))
     )
 
 
@@ -182,14 +191,24 @@ def _content(chunk_ids: Iterable[str]) -> sa.Select[Any]:
     )
 
 
-def readable(tenant: str, principals: frozenset[str]) -> tuple[sa.ColumnElement[bool], ...]:
-    """Of `documents`: those of the tenant that one of the principals may read."""
+def readable(
+    tenant: str, principals: frozenset[str], *, by_key: bool = False
+) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Of `documents`: those of the tenant that one of the principals may read.
+
+    Args:
+        tenant: Whose.
+        principals: Who asks.
+        by_key: Whether other conditions find the rows by their keys. The tenant's index is then kept out of it: without
+            statistics SQLite expects ten documents of a tenant, and would read all of them for each search.
+    """
     # Stored text has a replacement character for what no database keeps: two names must not become one by it.
     names = sorted(name for name in principals if is_storable(name))
     may_read = sa.exists().where(
         document_readers.c.document_id == documents.c.document_id, document_readers.c.principal.in_(names)
     )
-    return documents.c.tenant == tenant, may_read
+    owner: sa.ColumnElement[str] = sa.literal("") + documents.c.tenant if by_key else documents.c.tenant
+    return owner == tenant, may_read
 
 
 def _passage(seen: _Seen, row: Mapping[str, Any]) -> Passage:

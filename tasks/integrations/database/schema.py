@@ -158,6 +158,11 @@ versions = sa.Table(
     sa.Index("ix_versions_tenant_source_state_summaries", "tenant", "source", "state", "summary_rules"),
 )
 
+is_live = sa.and_(
+    documents.c.document_id == versions.c.document_id, documents.c.live_version_id == versions.c.version_id
+)
+"""Joins a version to the document whose readers see it: by the document's key, since no index finds a live version."""
+
 chunks = sa.Table(
     "chunks",
     metadata,
