@@ -59,47 +59,48 @@ class Encoder(NamedTuple):
     """Written before a text that is asked for."""
 
 
+class PackagedModel(NamedTuple):
+    """A model that a package carries; `pins` are the sha256 of its files, `version` is that of the graph we write."""
+
+    name: str
+    pins: Sequence[str]
+    version: int
+    dimension: int
+    max_tokens: int
+    question: str = ""
+    document: str = ""
+
+
 def load_packaged(
-    name: str,
-    *,
-    cache: Path,
-    backend: Backend,
-    pins: Sequence[str],
-    version: int,
-    dimension: int,
-    max_tokens: int,
+    model: PackagedModel,
     build: Callable[..., None],
     load_tokenizer: Callable[[], Tokenize],
     feed: Feed,
-    question: str = "",
-    document: str = "",
+    *,
+    cache: Path,
+    backend: Backend,
 ) -> OnnxEmbedder:
-    """The embedder of a model that a package carries, built into the cache at its first text, once a machine.
+    """The embedder of a packaged model, built into the cache at its first text, once a machine.
 
     Args:
-        name: The model's.
-        cache: The model cache.
-        backend: "onnx-int8", else fp32, whose vectors equal the plain form's ("torch" gains nothing here).
-        pins: sha256 of the package's files; another one is another vector space.
-        version: Of the graph that `build` writes.
-        dimension: Of its vectors.
-        max_tokens: It reads of a text.
+        model: Which one; other pins are another vector space.
         build: Writes graph and table into an empty folder; takes `int8`.
         load_tokenizer: As in `Encoder`.
         feed: As in `Encoder`.
-        question: As in `Encoder`.
-        document: As in `Encoder`.
+        cache: The model cache.
+        backend: "onnx-int8", else fp32, whose vectors equal the plain form's ("torch" gains nothing here).
     """
     int8 = backend == "onnx-int8"
-    form = f"{'onnx-int8' if int8 else 'onnx-fp32'}-{version}"
+    form = f"{'onnx-int8' if int8 else 'onnx-fp32'}-{model.version}"
+    revision = hash_text(" ".join((*model.pins, form)))
     encoder = Encoder(
-        identity=EmbedderIdentity(name=name, revision=hash_text(" ".join((*pins, form))), dimension=dimension),
-        max_tokens=max_tokens,
-        build=lambda: build_once(cache, f"{name}-{form}", lambda folder: build(folder, int8=int8)),
+        identity=EmbedderIdentity(name=model.name, revision=revision, dimension=model.dimension),
+        max_tokens=model.max_tokens,
+        build=lambda: build_once(cache, f"{model.name}-{form}", lambda folder: build(folder, int8=int8)),
         load_tokenizer=load_tokenizer,
         feed=feed,
-        question=question,
-        document=document,
+        question=model.question,
+        document=model.document,
     )
     return OnnxEmbedder(encoder, threads=describe_processor().cores)
 

@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.integrations.model_cache import check_pinned
-from tasks.integrations.onnx_encoder import GRAPH_FILE, TABLE_FILE, OnnxEmbedder, TokenIds, Tokenize, load_packaged
+from tasks.integrations.onnx_encoder import (
+    GRAPH_FILE,
+    TABLE_FILE,
+    OnnxEmbedder,
+    PackagedModel,
+    TokenIds,
+    Tokenize,
+    load_packaged,
+)
 from tasks.integrations.onnx_graph import GraphWriter
 from tasks.integrations.processor import Backend
 
@@ -47,18 +55,8 @@ def load_use(cache: Path, backend: Backend = "onnx-int8") -> OnnxEmbedder:
         ConfigurationError: The package is not installed.
         ArtifactCorrupt: Its weights are not those that were measured.
     """
-    return load_packaged(
-        NAME,
-        cache=cache,
-        backend=backend,
-        pins=(_WEIGHTS_SHA256, _TOKENIZER_SHA256),
-        version=_GRAPH_VERSION,
-        dimension=_DIMENSION,
-        max_tokens=_MAX_TOKENS,
-        build=_build,
-        load_tokenizer=_load_tokenizer,
-        feed=_feed,
-    )
+    model = PackagedModel(NAME, (_WEIGHTS_SHA256, _TOKENIZER_SHA256), _GRAPH_VERSION, _DIMENSION, _MAX_TOKENS)
+    return load_packaged(model, _build, _load_tokenizer, _feed, cache=cache, backend=backend)
 
 
 def _resources() -> Path:
