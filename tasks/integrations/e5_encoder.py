@@ -18,15 +18,7 @@ from numpy.typing import NDArray
 from tasks.integrations.bert_graph import BertShape, Weights, write_bert
 from tasks.integrations.e5_file import read_tensors, read_vocabulary
 from tasks.integrations.model_cache import check_pinned
-from tasks.integrations.onnx_encoder import (
-    GRAPH_FILE,
-    TABLE_FILE,
-    OnnxEmbedder,
-    PackagedModel,
-    TokenIds,
-    Tokenize,
-    load_packaged,
-)
+from tasks.integrations.onnx_encoder import GRAPH_FILE, TABLE_FILE, Encoder, OnnxEmbedder, TokenIds, Tokenize
 from tasks.integrations.processor import Backend
 
 NAME = "multilingual-e5-small"
@@ -68,8 +60,9 @@ def load_e5(cache: Path, backend: Backend = "onnx-int8") -> OnnxEmbedder:
         ConfigurationError: The package is not installed.
         ArtifactCorrupt: Its weights are not those that were measured.
     """
-    model = PackagedModel(NAME, (_SHA256,), _GRAPH_VERSION, _SHAPE.dimension, _MAX_TOKENS, "query: ", "passage: ")
-    return load_packaged(model, _build, _load_tokenizer, _feed, cache=cache, backend=backend)
+    model = (NAME, (_SHA256,), _GRAPH_VERSION, _SHAPE.dimension, _MAX_TOKENS)
+    encoder = Encoder(*model, _build, _load_tokenizer, _feed, question="query: ", document="passage: ")
+    return OnnxEmbedder(encoder, cache=cache, backend=backend)
 
 
 def _model_file() -> Path:

@@ -11,15 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.integrations.bert_graph import BertShape, Weights, write_bert
 from tasks.integrations.model_cache import check_pinned
-from tasks.integrations.onnx_encoder import (
-    GRAPH_FILE,
-    TABLE_FILE,
-    OnnxEmbedder,
-    PackagedModel,
-    TokenIds,
-    Tokenize,
-    load_packaged,
-)
+from tasks.integrations.onnx_encoder import GRAPH_FILE, TABLE_FILE, Encoder, OnnxEmbedder, TokenIds, Tokenize
 from tasks.integrations.processor import Backend
 
 NAME = "all-MiniLM-L6-v2"
@@ -50,8 +42,9 @@ def load_minilm(cache: Path, backend: Backend = "onnx-int8") -> OnnxEmbedder:
         ConfigurationError: The package is not installed.
         ArtifactCorrupt: Its weights are not those that were measured.
     """
-    model = PackagedModel(NAME, (_WEIGHTS_SHA256, _TOKENIZER_SHA256), _GRAPH_VERSION, _SHAPE.dimension, _MAX_TOKENS)
-    return load_packaged(model, _build, _load_tokenizer, _feed, cache=cache, backend=backend)
+    model = (NAME, (_WEIGHTS_SHA256, _TOKENIZER_SHA256), _GRAPH_VERSION, _SHAPE.dimension, _MAX_TOKENS)
+    encoder = Encoder(*model, _build, _load_tokenizer, _feed)
+    return OnnxEmbedder(encoder, cache=cache, backend=backend)
 
 
 def model_folder() -> Path:

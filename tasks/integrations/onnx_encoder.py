@@ -31,9 +31,6 @@ TABLE_FILE = "table.npy"
 TokenIds = NDArray[np.int64]
 
 
-Feed = Callable[[TokenIds, NDArray[Any]], Mapping[str, NDArray[Any]]]
-
-
 class Tokenize(Protocol):
     """Text to token ids, special tokens included, never cut."""
 
@@ -42,80 +39,44 @@ class Tokenize(Protocol):
 
 
 class Encoder(NamedTuple):
-    """What distinguishes one encoder from another at run time.
+    """A model that a package carries, and how it is run.
 
-    `build` returns the folder with the graph and the table; `load_tokenizer` returns the tokenizer; `feed` makes the
-    graph's inputs of one text's ids and the table.
+    `pins` are the sha256 of its files and `version` is that of the graph we write: others are another vector space.
+    `build` writes graph and table into an empty folder and takes `int8`; `load_tokenizer` returns the tokenizer; `feed`
+    makes the graph's inputs of one text's ids and the table.
     """
-
-    identity: EmbedderIdentity
-    max_tokens: int
-    build: Callable[[], Path]
-    load_tokenizer: Callable[[], Tokenize]
-    feed: Feed
-    question: str = ""
-    """Written before a text that asks."""
-    document: str = ""
-    """Written before a text that is asked for."""
-
-
-class PackagedModel(NamedTuple):
-    """A model that a package carries; `pins` are the sha256 of its files, `version` is that of the graph we write."""
 
     name: str
     pins: Sequence[str]
     version: int
     dimension: int
     max_tokens: int
+    build: Callable[..., None]
+    load_tokenizer: Callable[[], Tokenize]
+    feed: Callable[[TokenIds, NDArray[Any]], Mapping[str, NDArray[Any]]]
     question: str = ""
+    """Written before a text that asks."""
     document: str = ""
-
-
-def load_packaged(
-    model: PackagedModel,
-    build: Callable[..., None],
-    load_tokenizer: Callable[[], Tokenize],
-    feed: Feed,
-    *,
-    cache: Path,
-    backend: Backend,
-) -> OnnxEmbedder:
-    """The embedder of a packaged model, built into the cache at its first text, once a machine.
-
-    Args:
-        model: Which one; other pins are another vector space.
-        build: Writes graph and table into an empty folder; takes `int8`.
-        load_tokenizer: As in `Encoder`.
-        feed: As in `Encoder`.
-        cache: The model cache.
-        backend: "onnx-int8", else fp32, whose vectors equal the plain form's ("torch" gains nothing here).
-    """
-    int8 = backend == "onnx-int8"
-    form = f"{'onnx-int8' if int8 else 'onnx-fp32'}-{model.version}"
-    revision = hash_text(" ".join((*model.pins, form)))
-    encoder = Encoder(
-        identity=EmbedderIdentity(name=model.name, revision=revision, dimension=model.dimension),
-        max_tokens=model.max_tokens,
-        build=lambda: build_once(cache, f"{model.name}-{form}", lambda folder: build(folder, int8=int8)),
-        load_tokenizer=load_tokenizer,
-        feed=feed,
-        question=model.question,
-        document=model.document,
-    )
-    return OnnxEmbedder(encoder, threads=describe_processor().cores)
+    """Written before a text that is asked for."""
 
 
 class OnnxEmbedder:
     """An encoder of questions and documents; tokenizer and model are loaded at the first use of each.
 
+    The model is built into the cache then, once a machine. As many texts are encoded at once as there are usable cores.
+
     Args:
         encoder: Which one.
-        threads: Texts encoded at once; usually the usable cores.
+        cache: The model cache.
+        backend: "onnx-int8", else fp32, whose vectors equal the plain form's ("torch" gains nothing here).
     """
 
-    def __init__(self, encoder: Encoder, *, threads: int) -> None:
+    def __init__(self, encoder: Encoder, *, cache: Path, backend: Backend) -> None:
         self._encoder = encoder
-        self._threads = max(1, threads)
+        self._cache = cache
+        self._int8 = backend == "onnx-int8"
+        self._form = f"{'onnx-int8' if self._int8 else 'onnx-fp32'}-{encoder.version}"
+        self._threads = max(1, describe_processor().cores)
         self._lock = Lock()
         self._tokenize: Tokenize | None = None
         self._model: tuple[Any, NDArray[Any]] | None = None
@@ -123,7 +84,9 @@ class OnnxEmbedder:
     @property
     def identity(self) -> EmbedderIdentity:
         """Model, weights and form; known without loading anything."""
-        return self._encoder.identity
+        model = self._encoder
+        revision = hash_text(" ".join((*model.pins, self._form)))
+        return EmbedderIdentity(name=model.name, revision=revision, dimension=model.dimension)
 
     @property
     def max_tokens(self) -> int:
@@ -155,7 +118,7 @@ class OnnxEmbedder:
         return self._tokenizer()([before + replace_surrogates(text) for text in texts])
 
     def _embed(self, rows: list[list[int]]) -> Vectors:
-        vectors = np.empty((len(rows), self.identity.dimension), dtype=np.float32)
+        vectors = np.empty((len(rows), self._encoder.dimension), dtype=np.float32)
         model = self._loaded_model()
 
         def encode(index: int) -> None:
@@ -180,6 +143,9 @@ class OnnxEmbedder:
         normalised: NDArray[np.float32] = vector / max(float(np.linalg.norm(vector)), 1e-12)
         return normalised
 
+    def _build(self, folder: Path) -> None:
+        self._encoder.build(folder, int8=self._int8)
+
     def _tokenizer(self) -> Tokenize:
         with self._lock:
             if self._tokenize is None:
@@ -189,7 +155,7 @@ class OnnxEmbedder:
     def _loaded_model(self) -> tuple[Any, NDArray[Any]]:
         with self._lock:
             if self._model is None:
-                self._model = _open_model(self._encoder.build())
+                self._model = _open_model(build_once(self._cache, f"{self._encoder.name}-{self._form}", self._build))
             return self._model
 
 
