@@ -21,9 +21,12 @@ from pathlib import Path
 import cpuinfo
 
 from tests.e2e.chaos import Corpus, Kill, Killer, is_balanced
-from tests.e2e.command import CommandLine, prefect_server
+from tests.e2e.command import CommandLine, prefect_server, wait_until
 from tests.e2e.store_chaos import Round, StoreChaos, draw_victims, running_company
 from tests.e2e.stored import find_leftovers, find_unrecalled, read_stores
+
+CLEANUP_SECONDS = 300
+"""Weaviate's own interval between two clean-ups of its graph."""
 
 COLUMNS = ("kills", "processes", "survivors", "unbalanced", "faults", "rerun s")
 
@@ -66,7 +69,20 @@ def compare_with_clean(shell: CommandLine, *arguments: str | Path) -> None:
     print(f"last ledger balanced: {is_balanced(final)}")
     print(f"documents: {len(stored.documents)}, chunks: {len(stored.chunks)}")
     print(f"chunks not found by their own vector: {len(find_unrecalled(shell))}")
+    print(f"by the graph alone: {len(find_unrecalled(shell, by_graph=True))}", flush=True)
     print(f"left over in database and folders: {len(find_leftovers(shell))}")
+
+
+def wait_for_graph(shell: CommandLine) -> None:
+    """Until Weaviate's graph reaches every chunk again, which its clean-up of deleted ones sees to."""
+    started = time.monotonic()
+    wait_until(
+        lambda: not find_unrecalled(shell, by_graph=True),
+        what="the graph's clean-up",
+        limit_seconds=3 * CLEANUP_SECONDS,
+        pause_seconds=5,
+    )
+    print(f"the graph reached them all after {time.monotonic() - started:.0f} s")
 
 
 def kill_ingests(shell: CommandLine, options: argparse.Namespace) -> None:
@@ -100,6 +116,7 @@ def kill_stores(shell: CommandLine, options: argparse.Namespace) -> None:
         company.asker.expect_change()
         print_rounds(rounds)
         compare_with_clean(company.shell)
+        wait_for_graph(company.shell)
     asker = company.asker
     print(f"searches: {asker.answered} answered, {asker.refused} told that something does not answer")
     print(f"longest search: {asker.longest_seconds:.1f} s; faults: {asker.faults or 'none'}")
