@@ -13,7 +13,7 @@ from datetime import date
 from tasks.answer_models import Message
 from tasks.models import Noun, Passage, hash_text
 
-PROMPT_VERSION = "1"
+PROMPT_VERSION = "2"
 
 REFUSAL = {
     "en": "The passages do not answer this question.",
@@ -34,7 +34,7 @@ _INSTRUCTION = {
     ),
 }
 _QUESTION = {"en": "Question", "de": "Frage"}
-_NONCE_LENGTH = 8
+_CODE_LENGTH = 8
 
 
 class ContextPassage(Noun):
@@ -62,7 +62,7 @@ def render_messages(question: str, passages: Sequence[ContextPassage], *, langua
     """The chat messages for one question.
 
     The instruction comes first and never changes, the passages next, the question last, so that equal beginnings can
-    be computed once.
+    be computed once: by the model in this process, and by servers that remember prefixes.
 
     Args:
         question: In the asker's words.
@@ -71,15 +71,15 @@ def render_messages(question: str, passages: Sequence[ContextPassage], *, langua
     """
     language = choose_language(language)
     system = _INSTRUCTION[language].format(refusal=REFUSAL[language])
-    nonce = _choose_nonce([question, *(_shown(passage) for passage in passages)])
-    blocks = [f"{nonce} [{number}] {_shown(passage)}" for number, passage in enumerate(passages, start=1)]
-    user = "\n".join([*blocks, f"{nonce} {_QUESTION[language]}: {question}"])
+    code = _choose_code([question, *(_shown(passage) for passage in passages)])
+    blocks = [f"{code} [{number}] {_shown(passage)}" for number, passage in enumerate(passages, start=1)]
+    user = "\n".join([*blocks, f"{code} {_QUESTION[language]}: {question}"])
     return [Message(role="system", content=system), Message(role="user", content=user)]
 
 
 def read_code(messages: Sequence[Message]) -> str:
     """The code that opens the user's message and each of its passages; a text that has it writes a prompt."""
-    return messages[-1].content[:_NONCE_LENGTH]
+    return messages[-1].content[:_CODE_LENGTH]
 
 
 def _shown(passage: ContextPassage) -> str:
@@ -88,13 +88,13 @@ def _shown(passage: ContextPassage) -> str:
     return f"{place}{when}\n{passage.text}"
 
 
-def _choose_nonce(contents: Sequence[str]) -> str:
-    """Eight hex digits that occur in none of the contents, and the same ones for the same contents.
+def _choose_code(contents: Sequence[str]) -> str:
+    """Eight hex digits that occur in none of the contents; the same ones in most prompts.
 
-    A document cannot hold the hash of itself and its neighbours except by a rare accident, and then the next hash is
-    taken.
+    It is no secret: a document that holds it gets the next of an endless row of hashes, and so does one that holds that
+    one, too. Were it drawn for each prompt, two prompts with the same passages would differ from the first on.
     """
-    seed = hash_text("\0".join(contents))
-    while any(seed[:_NONCE_LENGTH] in content for content in contents):
+    seed = hash_text("passages")
+    while any(seed[:_CODE_LENGTH] in content for content in contents):
         seed = hash_text(seed)
-    return seed[:_NONCE_LENGTH]
+    return seed[:_CODE_LENGTH]

@@ -56,6 +56,12 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
     return [i for start, end in pairwise(cuts) for i in _encode(tokenizer, text[start:end], plain=True)]
 
 
+def count_shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many first tokens two texts share."""
+    shortest = min(len(one), len(other))
+    return next((place for place in range(shortest) if one[place] != other[place]), shortest)
+
+
 def find_turn_end(tokenizer: Any) -> int | None:
     """The token that the chat template writes right after an assistant's answer."""
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _PLACEHOLDER.format(0)}]

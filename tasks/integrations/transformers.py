@@ -10,12 +10,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks.answer_models import Generation, Message
 from tasks.errors import ConfigurationError
@@ -27,17 +27,27 @@ from tasks.integrations.causal_models import (
     load_tokenizer,
     read_context_tokens,
 )
-from tasks.integrations.chat_tokens import encode_messages, encode_text, find_turn_end
-from tasks.integrations.writing_hooks import BestLogprobs, Clock, ReadingCut, Watch
+from tasks.integrations.chat_tokens import count_shared, encode_messages, encode_text, find_turn_end
+from tasks.integrations.writing_hooks import BestLogprobs, Clock, ReadingCut, Watch, reading_until
 from tasks.ports import Watcher
 
 logger = logging.getLogger(__name__)
 
-_BATCH_TOKENS = 8192
 _BATCH_PROMPTS = 16
-_CACHED_TOKENS = 2048
-"""Of all prompts together, read at once on a processor: what is between two layers then stays in its cache."""
+_BATCH_BYTES = 4 << 30
+"""Of keys and values."""
+_KEPT_OPENINGS = 8
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+class _Asked(NamedTuple):
+    """One prompt of a batch."""
+
+    tokens: list[int]
+    opening: int
+    """Its first tokens, which come from the instruction alone."""
+    deadline: float
+    watcher: Watcher | None
 
 
 class TransformersGenerator:
@@ -60,6 +70,7 @@ class TransformersGenerator:
         self._adapter: AdapterFiles | None = None
         # A tokenizer keeps how special tokens are read as a state of its own: one thread at a time.
         self._encoding = Lock()
+        self._openings: dict[tuple[int, ...], Any] = {}
 
     def with_adapter(self, adapter: AdapterFiles) -> TransformersGenerator:
         """The same model with an adapter: the base weights are shared, whichever of the two is asked first."""
@@ -67,7 +78,7 @@ class TransformersGenerator:
         _ = self._model, self._tokenizer
         other = copy(self)
         other.__dict__.pop("identity", None)
-        other._adapter = adapter
+        other._adapter, other._openings = adapter, {}
         return other
 
     @cached_property
@@ -129,64 +140,101 @@ class TransformersGenerator:
             ConfigurationError: The model cannot be loaded, or a prompt and its answer exceed its context.
         """
         now = time.monotonic()
-        deadlines = [math.inf if limit is None else now + limit for limit in within_seconds or [None] * len(prompts)]
+        limits = within_seconds or [None] * len(prompts)
         with self._encoding:
-            encoded = [encode_messages(self._tokenizer, messages) for messages in prompts]
-        longest = max(map(len, encoded), default=0)
+            asked = [
+                _Asked(*self._encode(messages), math.inf if limit is None else now + limit, watcher)
+                for messages, limit, watcher in zip(prompts, limits, watchers, strict=True)
+            ]
+        longest = max((len(one.tokens) for one in asked), default=0)
         if longest + max_tokens > self.context_tokens:
             raise ConfigurationError(
                 f"a prompt of {longest} tokens and an answer of {max_tokens} exceed the model's {self.context_tokens}",
                 advice="lower EXPERTLOOP_ANSWER_PASSAGES or EXPERTLOOP_ANSWER_TOKENS, or shorten the question",
             )
         generations: dict[int, Generation] = {}
-        for batch in _plan_batches([len(ids) for ids in encoded]):
-            rows = [encoded[index] for index in batch]
-            try:
-                results = self._generate_batch(
-                    rows,
-                    max_tokens,
-                    Clock([deadlines[index] for index in batch]),
-                    [watchers[index] for index in batch],
-                )
-            except ReadingCut:
-                results = [
-                    Generation(text="", prompt_tokens=len(ids), completion_tokens=0, finish="length") for ids in rows
-                ]
-            generations.update(zip(batch, results, strict=True))
+        if asked:
+            for batch in _plan_batches([len(one.tokens) + max_tokens for one in asked], self._most_tokens):
+                generations |= zip(batch, self._generate_batch([asked[i] for i in batch], max_tokens), strict=True)
         return [generations[index] for index in range(len(prompts))]
 
-    def _generate_batch(
-        self, batch: Sequence[list[int]], max_tokens: int, clock: Clock, watchers: Sequence[Watcher | None]
+    def _encode(self, messages: Sequence[Message]) -> tuple[list[int], int]:
+        tokens = encode_messages(self._tokenizer, messages)
+        nothing = [messages[0], Message(role="user", content="")] if len(messages) > 1 else []
+        return tokens, count_shared(tokens, encode_messages(self._tokenizer, nothing)) if nothing else 0
+
+    @cached_property
+    def _most_tokens(self) -> int:
+        """Of a batch; a model that remembers something else than tokens reads each prompt alone, without padding."""
+        from tasks.integrations.prompt_cache import measure_token, remembers_tokens
+
+        with self.borrow_model() as (model, _):
+            return _BATCH_BYTES // measure_token(model) if remembers_tokens(model) else 0
+
+    def _generate_batch(self, batch: Sequence[_Asked], max_tokens: int) -> list[Generation]:
+        """The prompts read one by one, their answers written together; one not read in time has an empty answer."""
+        import torch
+
+        width = max(len(one.tokens) for one in batch)
+        with self.borrow_model() as (model, _), torch.inference_mode():
+            cache, read = self._read_prompts(model, batch, width=width, room=max_tokens)
+            asked = [batch[row] for row in read]
+            written = self._write_answers(model, asked, cache, width=width, room=max_tokens) if read else []
+        answers = dict(zip(read, written, strict=True))
+        return [
+            answers.get(row) or Generation(text="", prompt_tokens=len(one.tokens), completion_tokens=0, finish="length")
+            for row, one in enumerate(batch)
+        ]
+
+    def _read_prompts(self, model: Any, batch: Sequence[_Asked], *, width: int, room: int) -> tuple[Any, list[int]]:
+        """What the model remembers of the prompts that it read in time, and which those are."""
+        from tasks.integrations.prompt_cache import PromptCache, remembers_tokens
+
+        if not remembers_tokens(model):
+            return None, list(range(len(batch)))
+        cache = PromptCache(len(batch), width=width, room=room)
+        read = []
+        for row, one in enumerate(batch):
+            opening = tuple(one.tokens[: one.opening])
+            with suppress(ReadingCut), reading_until(model, one.deadline):
+                cache.read(model, one.tokens, self._openings.get(opening))
+                read.append(row)
+                if opening and opening not in self._openings:
+                    self._openings[opening] = cache.keep_beginning(one.opening)
+        while len(self._openings) > _KEPT_OPENINGS:
+            del self._openings[next(iter(self._openings))]
+        cache.begin_writing()
+        return cache, read
+
+    def _write_answers(
+        self, model: Any, asked: Sequence[_Asked], cache: Any, *, width: int, room: int
     ) -> list[Generation]:
         """Left-padded, so that every prompt ends where its answer begins."""
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
-        width = max(map(len, batch))
         stops = self._stop_ids
-        best = BestLogprobs()
-        watch = Watch(watchers, width=width, stops=stops, read=self._read_tokens)
+        best, clock = BestLogprobs(), Clock([one.deadline for one in asked])
+        watch = Watch([one.watcher for one in asked], width=width, stops=stops, read=self._read_tokens)
         config = GenerationConfig(  # type: ignore[no-untyped-call]
-            max_new_tokens=max_tokens, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
+            max_new_tokens=room, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
         )
-        with self.borrow_model() as (model, _), torch.inference_mode(), clock.watch_reading(model):
-            if model.device.type == "cpu" and len(batch) > 1:
-                config.prefill_chunk_size = max(1, _CACHED_TOKENS // len(batch))
-            padded = [[stops[0]] * (width - len(row)) + row for row in batch]
-            mask = [[0] * (width - len(row)) + [1] * len(row) for row in batch]
-            output = model.generate(
-                input_ids=torch.tensor(padded, device=model.device),
-                attention_mask=torch.tensor(mask, device=model.device),
-                generation_config=config,
-                logits_processor=LogitsProcessorList([best]),
-                stopping_criteria=StoppingCriteriaList([clock, watch] if any(watchers) else [clock]),
-            )
-        written = output[:, width:].tolist()
+        padding = [width - len(one.tokens) for one in asked]
+        padded = [[stops[0]] * pad + one.tokens for pad, one in zip(padding, asked, strict=True)]
+        mask = [[0] * pad + [1] * len(one.tokens) for pad, one in zip(padding, asked, strict=True)]
+        output = model.generate(
+            input_ids=torch.tensor(padded, device=model.device),
+            attention_mask=torch.tensor(mask, device=model.device),
+            past_key_values=cache,
+            generation_config=config,
+            logits_processor=LogitsProcessorList([best]),
+            stopping_criteria=StoppingCriteriaList([clock, watch] if any(one.watcher for one in asked) else [clock]),
+        )
         return [
             self._read_row(
-                len(prompt), new[: clock.cuts.get(row)], watch.cuts.get(row), partial(best.measure_mean, row)
+                len(one.tokens), new[: clock.cuts.get(row)], watch.cuts.get(row), partial(best.measure_mean, row)
             )
-            for row, (prompt, new) in enumerate(zip(batch, written, strict=True))
+            for row, (one, new) in enumerate(zip(asked, output[:, width:].tolist(), strict=True))
         ]
 
     def _read_row(
@@ -218,11 +266,11 @@ class TransformersGenerator:
         return [token for token in dict.fromkeys(stops) if token is not None]
 
 
-def _plan_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def _plan_batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
     """Indices in batches of similar length, longest first, so that little is padded and a full memory shows at once."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batch and (len(batch) == _BATCH_PROMPTS or (len(batch) + 1) * lengths[batch[0]] > _BATCH_TOKENS):
+        if batch and (len(batch) == _BATCH_PROMPTS or (len(batch) + 1) * lengths[batch[0]] > most_tokens):
             yield batch
             batch = []
         batch.append(index)

@@ -10,20 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from typing_extensions import override
 
-_ATTENTION = "sdpa_in_float32"
-_MANY_ROWS = 64
+MANY_ROWS = 64
+"""From so many on float32 is faster, the change of the weights' dtype included."""
 
 
 def widen_products(model: Any) -> None:
-    """Let the frozen linear maps and the attention of a model on the processor multiply in float32."""
-    AttentionInterface.register(_ATTENTION, _attend)
-    AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
-    model.set_attn_implementation(_ATTENTION)
+    """Let the frozen linear maps of a model on the processor multiply in float32."""
     for name, layer in list(model.named_modules()):
         if type(layer) is torch.nn.Linear:
             wide = WideLinear(layer.in_features, layer.out_features, bias=False, device="meta")
@@ -37,7 +31,7 @@ class WideLinear(torch.nn.Linear):
     @override
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """[... x in] to [... x out]."""
-        if input.numel() < _MANY_ROWS * self.in_features:
+        if input.numel() < MANY_ROWS * self.in_features:
             return super().forward(input)
         product: torch.Tensor = _WideProduct.apply(input, self.weight, self.bias)
         return product
@@ -59,14 +53,3 @@ class _WideProduct(torch.autograd.Function):
         (weight,) = ctx.saved_tensors
         with torch.autocast(gradient.device.type, enabled=False):
             return (gradient.float() @ weight.float()).to(ctx.dtype), None, None
-
-
-def _attend(
-    module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Any, **rest: Any
-) -> tuple[torch.Tensor, None]:
-    """Transformers' own attention, between two changes of dtype where many positions ask."""
-    if query.shape[0] * query.shape[2] < _MANY_ROWS:
-        return sdpa_attention_forward(module, query, key, value, mask, **rest)
-    with torch.autocast(query.device.type, enabled=False):
-        attended, _ = sdpa_attention_forward(module, query.float(), key.float(), value.float(), mask, **rest)
-    return attended.to(query.dtype), None

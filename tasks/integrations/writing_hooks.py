@@ -31,7 +31,29 @@ class BestLogprobs:
 
 
 class ReadingCut(Exception):
-    """The time of every row was over while the prompts were still being read."""
+    """The time was over while a prompt was still being read."""
+
+
+@contextmanager
+def reading_until(model: Any, deadline: float) -> Iterator[None]:
+    """While the block runs the model looks at the monotonic clock before each of its layers.
+
+    Raises:
+        ReadingCut: It is past the deadline.
+    """
+    import torch
+
+    def look(*_: Any) -> None:
+        if time.monotonic() >= deadline:
+            raise ReadingCut
+
+    stacks = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    hooks = [layer.register_forward_pre_hook(look) for stack in stacks for layer in stack if deadline < math.inf]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 class Clock:
@@ -56,29 +78,6 @@ class Clock:
         for row in (row for row, ended in enumerate(over) if ended):
             self.cuts.setdefault(row, self._written)
         return torch.tensor(over, device=input_ids.device)
-
-    @contextmanager
-    def watch_reading(self, model: Any) -> Iterator[None]:
-        """While the block runs the model looks at the clock before each of its layers, as long as it only reads.
-
-        Raises:
-            ReadingCut: Every row's time is over, and none has a token. One without a limit lets all be read.
-        """
-        import torch
-
-        last = max(self._deadlines)
-
-        def look(*_: Any) -> None:
-            if not self._written and time.monotonic() >= last:
-                raise ReadingCut
-
-        stacks = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
-        hooks = [layer.register_forward_pre_hook(look) for stack in stacks for layer in stack if last < math.inf]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
 
 class Watch:
