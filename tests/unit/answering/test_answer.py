@@ -15,7 +15,7 @@ from tasks.answer_models import Answer, Calibration, OperatingPoint, Question, S
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.errors import BackendUnavailable
 from tasks.models import Passage
-from tasks.prompting import REFUSAL
+from tasks.prompting import PROMPT_VERSION, REFUSAL
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher
@@ -68,7 +68,7 @@ def test_a_supported_generation_is_kept_with_our_citation() -> None:
     assert answer.text == "You get 30 days of annual leave. [1]"
     (citation,) = answer.citations
     assert (citation.quote, citation.page, citation.title) == (LEAVE.split(". ")[0] + ".", 4, "Leave policy")
-    assert answer.versions == {"prompt": "1", "generator": "fake@1"}
+    assert answer.versions == {"prompt": PROMPT_VERSION, "generator": "fake@1"}
     assert answer.completion_tokens > 0
 
 
