@@ -13,7 +13,10 @@ import pytest
 from expertloop import Client, answer_question
 from tasks.errors import AccessDenied, ConfigurationError
 from tasks.models import SearchFilter
+from tests.e2e.command import REPOSITORY
 from tests.integration.service import NOTICE, Service, make_world, opened
+
+LANGUAGES = REPOSITORY / "bench" / "languages.jsonl"
 
 
 def test_an_answer_has_an_id_that_feedback_names(service: Service) -> None:
@@ -61,6 +64,17 @@ def test_strange_questions_get_an_answer(service: Service) -> None:
         response = service.client.post("/v1/answers", content=body, headers=headers)
         assert response.status_code == 200, response.text
         assert response.json()["id"]
+
+
+def test_questions_in_forty_languages_get_an_answer_and_show_nobody_more(service: Service) -> None:
+    key = service.key("anna")
+    asked = [json.loads(line) for line in LANGUAGES.read_text(encoding="utf-8").splitlines()]
+    assert len({one["language"] for one in asked}) == 40
+    for one in asked:
+        response = service.post("/v1/answers", key, {"question": one["question"]})
+        assert response.status_code == 200, response.text
+        assert response.json()["question"] == one["question"]
+        assert "notice.txt" not in response.text
 
 
 def test_a_filter_narrows_and_a_misspelt_one_is_refused(service: Service) -> None:
