@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from unicodedata import normalize
 
 from tasks.answer_models import Message
 from tasks.models import Noun, Passage, hash_text
@@ -92,9 +93,11 @@ def _choose_code(contents: Sequence[str]) -> str:
     """Eight hex digits that occur in none of the contents; the same ones in most prompts.
 
     It is no secret: a document that holds it gets the next of an endless row of hashes, and so does one that holds that
-    one, too. Were it drawn for each prompt, two prompts with the same passages would differ from the first on.
+    one, too, in whatever case and with whatever between the digits. Were it drawn for each prompt, two prompts with the
+    same passages would differ from the first on.
     """
+    folded = ["".join(filter(str.isalnum, normalize("NFKC", content).casefold())) for content in contents]
     seed = hash_text("passages")
-    while any(seed[:_CODE_LENGTH] in content for content in contents):
+    while any(seed[:_CODE_LENGTH] in content for content in folded):
         seed = hash_text(seed)
     return seed[:_CODE_LENGTH]

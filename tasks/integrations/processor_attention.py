@@ -17,6 +17,9 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from tasks.integrations.wide_products import MANY_ROWS
 
+_LEAST_GAIN = 1.5
+"""Positions to those of them that ask, up to which no mask is faster."""
+
 
 def attend_fastest(model: Any, *, wide: bool) -> None:
     """Let a model that attends by torch's own attention do so by ours.
@@ -34,10 +37,14 @@ def attend_fastest(model: Any, *, wide: bool) -> None:
 
 
 def _make_mask(*arguments: Any, **given: Any) -> torch.Tensor | None:
-    """None also where a text goes on whose beginning is known: `_attend` sees that by the lengths."""
+    """None also where a text goes on whose beginning is known: `_attend` sees that by the lengths.
+
+    Without it attention computes half of all positions by all of them, with it those that ask by all.
+    """
     window, length = given.get("local_size"), given["kv_length"]
     is_whole = given.get("attention_mask") is None and given.get("allow_is_causal_skip", True)
-    if is_whole and 1 < given["q_length"] < length and (window is None or length < window):
+    is_faster = 1 < given["q_length"] < length <= _LEAST_GAIN * given["q_length"]
+    if is_whole and is_faster and (window is None or length < window):
         return None
     return sdpa_mask(*arguments, **given)
 

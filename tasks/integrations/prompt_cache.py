@@ -7,7 +7,8 @@ cache copies all keys and values for each new token; here they stay where they a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,15 +22,30 @@ READ_AT_ONCE = 2048
 """Tokens: what is between two layers then stays in a processor's cache."""
 
 _KINDS = {"full_attention", "sliding_attention"}
+_LENGTH_DEPENDENT = {"longrope", "dynamic"}
 
 KeysValues = tuple[torch.Tensor, torch.Tensor]
 """Of one layer, [rows x heads x tokens x d] each."""
 
 
-def remembers_tokens(model: Any) -> bool:
-    """Whether all that a model remembers of a text are keys and values of its tokens, as a `PromptCache` keeps them."""
-    kinds = getattr(model.config.get_text_config(decoder=True), "layer_types", None) or _KINDS
-    return _KINDS.issuperset(kinds) and model._supports_default_dynamic_cache() and not model._is_stateful
+def measure_longest(model: Any) -> float:
+    """Most tokens of a text of which a model remembers keys and values that no later token changes.
+
+    0 where it remembers something else. Rotary embeddings of some kinds (Phi-4-mini's "longrope") take other factors
+    for the whole of a text as soon as it is longer than those of the first training.
+    """
+    config = model.config.get_text_config(decoder=True)
+    kinds = getattr(config, "layer_types", None) or _KINDS
+    if not _KINDS.issuperset(kinds) or not model._supports_default_dynamic_cache() or model._is_stateful:
+        return 0
+    rope = getattr(config, "rope_parameters", None) or {}
+    parts = [rope, *(part for part in rope.values() if isinstance(part, Mapping))]  # for each kind of layer its own
+    limits = [
+        part.get("original_max_position_embeddings") or config.max_position_embeddings
+        for part in parts
+        if part.get("rope_type") in _LENGTH_DEPENDENT
+    ]
+    return min(limits, default=math.inf)
 
 
 def measure_token(model: Any) -> int:
@@ -58,7 +74,7 @@ class PromptCache(Cache):
 
     def __init__(self, rows: int, *, width: int, room: int) -> None:
         self._width = width
-        self._prompts: list[Sequence[int]] = []
+        self._known: list[tuple[Sequence[int], int]] = []  # what was read of each prompt, and where it starts
         self._place = _Place(slice(0, 1), 0, 0)
         self._layers: list[_Layer] = []
         make: Any = partial(self._make_layer, rows, width + room)
@@ -70,11 +86,11 @@ class PromptCache(Cache):
         Where the reading is broken off, by an exception, the next prompt takes its row.
 
         Args:
-            model: A causal language model that `remembers_tokens`.
+            model: A causal language model that remembers as many tokens (`measure_longest`).
             prompt: Its tokens.
             kept: What other calls began with, of the same model with the same adapter.
         """
-        row, start = len(self._prompts), self._width - len(prompt)
+        row, start = len(self._known), self._width - len(prompt)
         tokens = prompt[:-1]
         done = self._copy_beginning(row, start, tokens, kept)
         decoder = model.get_decoder()
@@ -83,21 +99,21 @@ class PromptCache(Cache):
             some = tokens[done : done + READ_AT_ONCE]
             decoder(input_ids=torch.tensor([some], device=model.device), past_key_values=self, use_cache=True)
             done += len(some)
-        self._prompts.append(prompt)
+        self._known.append((tokens, start))
 
     def begin_writing(self) -> None:
         """From here on every prompt that was read is written on together with the others."""
-        self._move(_Place(slice(0, len(self._prompts)), 0, self._width - 1))
+        self._move(_Place(slice(0, len(self._known)), 0, self._width - 1))
 
     def keep_beginning(self, tokens: int) -> Beginning:
         """A copy of what the model remembers of the first tokens of the prompt that it read last."""
-        prompt = self._prompts[-1]
-        layers = [(keys.clone(), values.clone()) for keys, values in self._view(len(self._prompts) - 1, tokens)]
-        return Beginning(prompt[:tokens], layers)
+        known = self._known[-1][0][:tokens]
+        layers = [(keys.clone(), values.clone()) for keys, values in self._view(len(self._known) - 1, len(known))]
+        return Beginning(known, layers)
 
     def _copy_beginning(self, row: int, start: int, tokens: Sequence[int], kept: Beginning | None) -> int:
         """Copy into a row what is known of its first tokens; returns of how many."""
-        shared = [count_shared(prompt, tokens) for prompt in self._prompts]
+        shared = [count_shared(read, tokens) for read, _ in self._known]
         count, known = max(shared, default=0), kept.layers if kept else []
         if kept and (of_kept := count_shared(kept.tokens, tokens)) >= count:
             count = of_kept
@@ -109,7 +125,7 @@ class PromptCache(Cache):
         return count
 
     def _view(self, row: int, tokens: int) -> list[KeysValues]:
-        place = _Place(slice(row, row + 1), self._width - len(self._prompts[row]), tokens)
+        place = _Place(slice(row, row + 1), self._known[row][1], tokens)
         return [layer.view(place) for layer in self._layers]
 
     def _make_layer(self, rows: int, columns: int) -> _Layer:

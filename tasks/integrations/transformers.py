@@ -154,7 +154,7 @@ class TransformersGenerator:
             )
         generations: dict[int, Generation] = {}
         if asked:
-            for batch in _plan_batches([len(one.tokens) + max_tokens for one in asked], self._most_tokens):
+            for batch in _plan_batches([len(one.tokens) + max_tokens for one in asked], *self._limits):
                 generations |= zip(batch, self._generate_batch([asked[i] for i in batch], max_tokens), strict=True)
         return [generations[index] for index in range(len(prompts))]
 
@@ -164,23 +164,30 @@ class TransformersGenerator:
         return tokens, count_shared(tokens, encode_messages(self._tokenizer, nothing)) if nothing else 0
 
     @cached_property
-    def _most_tokens(self) -> int:
-        """Of a batch; a model that remembers something else than tokens reads each prompt alone, without padding."""
-        from tasks.integrations.prompt_cache import measure_token, remembers_tokens
+    def _limits(self) -> tuple[int, float]:
+        """Tokens of a batch's answers and prompts, padding included; of a prompt and answer that are not alone."""
+        from tasks.integrations.prompt_cache import measure_longest, measure_token
 
         with self.borrow_model() as (model, _):
-            return _BATCH_BYTES // measure_token(model) if remembers_tokens(model) else 0
+            longest = measure_longest(model)
+            return _BATCH_BYTES // measure_token(model) if longest else 0, longest
 
     def _generate_batch(self, batch: Sequence[_Asked], max_tokens: int) -> list[Generation]:
         """The prompts read one by one, their answers written together; one not read in time has an empty answer."""
         import torch
 
         width = max(len(one.tokens) for one in batch)
+        answers: dict[int, Generation] = {}
         with self.borrow_model() as (model, _), torch.inference_mode():
-            cache, read = self._read_prompts(model, batch, width=width, room=max_tokens)
-            asked = [batch[row] for row in read]
-            written = self._write_answers(model, asked, cache, width=width, room=max_tokens) if read else []
-        answers = dict(zip(read, written, strict=True))
+            if width + max_tokens <= self._limits[1]:
+                cache, read = self._read_prompts(model, batch, width=width, room=max_tokens)
+            else:
+                cache, read = None, list(range(len(batch)))
+            if read:
+                asked = [batch[row] for row in read]
+                with suppress(ReadingCut):
+                    written = self._write_answers(model, asked, cache, width=width, room=max_tokens)
+                    answers.update(zip(read, written, strict=True))
         return [
             answers.get(row) or Generation(text="", prompt_tokens=len(one.tokens), completion_tokens=0, finish="length")
             for row, one in enumerate(batch)
@@ -188,19 +195,18 @@ class TransformersGenerator:
 
     def _read_prompts(self, model: Any, batch: Sequence[_Asked], *, width: int, room: int) -> tuple[Any, list[int]]:
         """What the model remembers of the prompts that it read in time, and which those are."""
-        from tasks.integrations.prompt_cache import PromptCache, remembers_tokens
+        from tasks.integrations.prompt_cache import PromptCache
 
-        if not remembers_tokens(model):
-            return None, list(range(len(batch)))
-        cache = PromptCache(len(batch), width=width, room=room)
-        read = []
+        cache, read = PromptCache(len(batch), width=width, room=room), []
         for row, one in enumerate(batch):
             opening = tuple(one.tokens[: one.opening])
+            kept = self._openings.pop(opening, None)
             with suppress(ReadingCut), reading_until(model, one.deadline):
-                cache.read(model, one.tokens, self._openings.get(opening))
+                cache.read(model, one.tokens, kept)
                 read.append(row)
-                if opening and opening not in self._openings:
-                    self._openings[opening] = cache.keep_beginning(one.opening)
+                kept = kept or cache.keep_beginning(one.opening)
+            if kept and opening:
+                self._openings[opening] = kept  # the last of them, the first to go being the one that nobody asks with
         while len(self._openings) > _KEPT_OPENINGS:
             del self._openings[next(iter(self._openings))]
         cache.begin_writing()
@@ -209,7 +215,11 @@ class TransformersGenerator:
     def _write_answers(
         self, model: Any, asked: Sequence[_Asked], cache: Any, *, width: int, room: int
     ) -> list[Generation]:
-        """Left-padded, so that every prompt ends where its answer begins."""
+        """Left-padded, so that every prompt ends where its answer begins; without a cache, the only one is read first.
+
+        Raises:
+            ReadingCut: The time of that one was over before it was read.
+        """
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
@@ -222,14 +232,17 @@ class TransformersGenerator:
         padding = [width - len(one.tokens) for one in asked]
         padded = [[stops[0]] * pad + one.tokens for pad, one in zip(padding, asked, strict=True)]
         mask = [[0] * pad + [1] * len(one.tokens) for pad, one in zip(padding, asked, strict=True)]
-        output = model.generate(
-            input_ids=torch.tensor(padded, device=model.device),
-            attention_mask=torch.tensor(mask, device=model.device),
-            past_key_values=cache,
-            generation_config=config,
-            logits_processor=LogitsProcessorList([best]),
-            stopping_criteria=StoppingCriteriaList([clock, watch] if any(one.watcher for one in asked) else [clock]),
-        )
+        with reading_until(model, math.inf if cache else asked[0].deadline, is_read=lambda: clock.has_begun):
+            output = model.generate(
+                input_ids=torch.tensor(padded, device=model.device),
+                attention_mask=torch.tensor(mask, device=model.device),
+                past_key_values=cache,
+                generation_config=config,
+                logits_processor=LogitsProcessorList([best]),
+                stopping_criteria=StoppingCriteriaList(
+                    [clock, watch] if any(one.watcher for one in asked) else [clock]
+                ),
+            )
         return [
             self._read_row(
                 len(one.tokens), new[: clock.cuts.get(row)], watch.cuts.get(row), partial(best.measure_mean, row)
@@ -266,11 +279,18 @@ class TransformersGenerator:
         return [token for token in dict.fromkeys(stops) if token is not None]
 
 
-def _plan_batches(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, longest first, so that little is padded and a full memory shows at once."""
+def _plan_batches(lengths: Sequence[int], most_tokens: int, longest: float) -> Iterator[list[int]]:
+    """Indices in batches of similar length, longest first, so that little is padded and a full memory shows at once.
+
+    Args:
+        lengths: Of prompts and the answers to them.
+        most_tokens: Of a batch.
+        longest: What is longer is alone.
+    """
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if batch and (len(batch) == _BATCH_PROMPTS or (len(batch) + 1) * lengths[batch[0]] > most_tokens):
+        width = lengths[batch[0]] if batch else 0
+        if batch and (len(batch) == _BATCH_PROMPTS or (len(batch) + 1) * width > most_tokens or width > longest):
             yield batch
             batch = []
         batch.append(index)

@@ -35,8 +35,13 @@ class ReadingCut(Exception):
 
 
 @contextmanager
-def reading_until(model: Any, deadline: float) -> Iterator[None]:
-    """While the block runs the model looks at the monotonic clock before each of its layers.
+def reading_until(model: Any, deadline: float, *, is_read: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """While the block runs the model looks at the clock before each of its layers; so does who enters it.
+
+    Args:
+        model: Reads.
+        deadline: Of the monotonic clock.
+        is_read: Whether it has read enough to be let alone.
 
     Raises:
         ReadingCut: It is past the deadline.
@@ -44,9 +49,10 @@ def reading_until(model: Any, deadline: float) -> Iterator[None]:
     import torch
 
     def look(*_: Any) -> None:
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline and not is_read():
             raise ReadingCut
 
+    look()
     stacks = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
     hooks = [layer.register_forward_pre_hook(look) for stack in stacks for layer in stack if deadline < math.inf]
     try:
@@ -67,6 +73,11 @@ class Clock:
         self._deadlines = deadlines
         self._written = 0
         self.cuts: dict[int, int] = {}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a token is written."""
+        return self._written > 0
 
     def __call__(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
         """[b]: which rows end after this token."""

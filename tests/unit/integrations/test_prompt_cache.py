@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
+)
 
 from tasks.integrations import prompt_cache
 from tasks.integrations.causal_models import load_model
-from tasks.integrations.prompt_cache import Beginning, PromptCache, measure_token, remembers_tokens
+from tasks.integrations.prompt_cache import Beginning, PromptCache, measure_longest, measure_token
 from tests.fakes.tiny_models import save_tiny_phi
 
 STEPS = 5
@@ -21,6 +31,13 @@ SHAPE: dict[str, Any] = {
     "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 256,
 }  # fmt: skip
 WINDOW = 12
+LONG_SHAPE: dict[str, Any] = {
+    **SHAPE, "hidden_size": 48, "head_dim": 8, "original_max_position_embeddings": 64, "pad_token_id": 0,
+    "rope_parameters": {
+        "rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 64,
+        "short_factor": [1.0] * 4, "long_factor": [9.0] * 4,
+    },
+}  # fmt: skip
 
 
 def save_llama(folder: Path) -> None:
@@ -164,10 +181,25 @@ class Stopping:
         return self._decoder(**given)
 
 
-def test_a_model_that_remembers_something_else_is_known(model: Any) -> None:
-    assert remembers_tokens(model)
-    config = MambaConfig(vocab_size=99, hidden_size=16, num_hidden_layers=1, state_size=4)
-    assert not remembers_tokens(MambaForCausalLM(config))
+@torch.inference_mode()
+def test_a_prompt_that_goes_on_where_another_ended_is_read_from_there(model: Any, plain: Any) -> None:
+    torch.manual_seed(5)
+    short = torch.randint(5, 99, (30,)).tolist()
+    long = [*short, 7, 8, 9]
+    for kept in (None, read_all(model, [short]).keep_beginning(len(short))):
+        cache = PromptCache(2, width=len(long), room=STEPS)
+        cache.read(model, short, kept)
+        cache.read(model, long, kept)
+        cache.begin_writing()
+        assert_as_alone(plain, [short, long], write_on(model, [short, long], cache))
+
+
+def test_how_much_a_model_remembers_for_good_is_known(model: Any) -> None:
+    assert measure_longest(model) == math.inf
+    assert measure_longest(MambaForCausalLM(MambaConfig(vocab_size=99, hidden_size=16, num_hidden_layers=1))) == 0
+    assert measure_longest(Phi3ForCausalLM(Phi3Config(**LONG_SHAPE))) == LONG_SHAPE["original_max_position_embeddings"]
+    dynamic = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+    assert measure_longest(LlamaForCausalLM(LlamaConfig(**SHAPE, rope_parameters=dynamic))) == 256
 
 
 @torch.inference_mode()

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.answer_models import Message
+from tasks.answer_models import Generation, Message
 from tasks.errors import ArtifactCorrupt, ConfigurationError
 from tasks.integrations import writing_hooks
 from tasks.integrations.causal_models import choose_dtype, find_model, load_tokenizer
@@ -104,8 +104,8 @@ def test_an_answer_whose_time_is_over_is_cut_and_its_neighbour_is_not(
 def test_a_prompt_whose_time_is_over_is_not_even_read_to_its_end(smollm2: TransformersGenerator) -> None:
     counting = chat("Count from one to one hundred.", "Be long.")
     whole = smollm2.generate([counting], max_tokens=6)[0]
-    *cut, other = smollm2.generate([counting] * 3, max_tokens=6, within_seconds=[1e-6, 1e-6, None])
-    for one in cut:
+    cut, other, last = smollm2.generate([counting] * 3, max_tokens=6, within_seconds=[1e-6, None, 1e-6])
+    for one in (cut, last):
         assert (one.text, one.finish, one.completion_tokens) == ("", "length", 0)
         assert one.prompt_tokens == other.prompt_tokens
     assert (other.text, other.completion_tokens) == (whole.text, whole.completion_tokens)
@@ -143,6 +143,36 @@ def test_a_model_that_remembers_no_tokens_answers_as_well(tmp_path: Path) -> Non
     together = generator.generate(prompts, max_tokens=4)
     assert [generator.generate([one], max_tokens=4)[0] for one in prompts] == together
     assert together[0].mean_logprob != together[1].mean_logprob
+    assert generator.generate(prompts, max_tokens=4, within_seconds=[1e-6, 60.0]) == [late(together[0]), together[1]]
+
+
+def test_prompts_beyond_the_length_that_changes_all_keys_are_read_whole_and_alone(tmp_path: Path) -> None:
+    """Phi-4-mini has such a length, at 4,096 tokens."""
+    import torch
+    from transformers import Phi3Config, Phi3ForCausalLM
+
+    tokenizer = save_byte_tokenizer(tmp_path)
+    torch.manual_seed(6)
+    config = Phi3Config(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, original_max_position_embeddings=100, pad_token_id=0,
+        rope_parameters={
+            "rope_type": "longrope", "rope_theta": 10000.0, "original_max_position_embeddings": 100,
+            "short_factor": [1.0] * 4, "long_factor": [9.0] * 4,
+        },
+    )  # fmt: skip
+    Phi3ForCausalLM(config).save_pretrained(tmp_path)
+    generator = TransformersGenerator(str(tmp_path), cache=tmp_path, dtype="float32")
+    prompts = [chat("Hi"), chat("Say hello. " * 9), chat("Hi there")]
+    plain = Phi3ForCausalLM.from_pretrained(tmp_path)
+    for one, prompt in zip(generator.generate(prompts, max_tokens=1), prompts, strict=True):
+        with torch.no_grad():
+            logits = plain(torch.tensor([encode_messages(tokenizer, prompt)])).logits[0, -1]
+        assert one.mean_logprob == pytest.approx(float(logits.log_softmax(-1).max()), abs=1e-4)
+
+
+def late(whole: Generation) -> Generation:
+    return Generation(text="", prompt_tokens=whole.prompt_tokens, completion_tokens=0, finish="length")
 
 
 def test_a_watched_row_is_shown_as_it_grows_and_ends_when_enough_is_read(phi: Path, tmp_path: Path) -> None:
