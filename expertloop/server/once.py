@@ -38,6 +38,7 @@ def describe_replay(given: Given) -> dict[str, str]:
 
 
 async def _give(services: Services, job: AnswerJob, key: str | None) -> Given:
+    job = job._replace(origin=services.made_of.telemetry.find_origin())
     if key is None:
         return Given(await services.answers.run(job), replayed=False)
     loop = asyncio.get_running_loop()

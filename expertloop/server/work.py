@@ -16,7 +16,7 @@ from tasks.answer_models import Answer, Citation, Expansion, Question
 from tasks.errors import DeadlineExceeded, ProductError, RateLimited, TerminalError, TransientError
 from tasks.models import Hit, SearchFilter, derive_id, hash_text
 from tasks.ports import Listener, Searcher
-from tasks.telemetry_ports import Fact, Telemetry
+from tasks.telemetry_ports import Fact, Origin, Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ class AnswerJob(NamedTuple):
     """Of the work's clock; nobody reads an answer that is later."""
     listener: Listener | None = None
     """Called from the thread that generates."""
+    origin: Origin | None = None
+    """The request, as telemetry knows it."""
 
 
 class SearchJob(NamedTuple):
@@ -116,7 +118,8 @@ class AnswerWork:
 
     def __call__(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
         """One answer or error a job; those whose time is over cost nothing."""
-        with self._telemetry.span("answers", {"questions": len(jobs)}) as span:
+        origins = [job.origin for job in jobs if job.origin]
+        with self._telemetry.span("answers", {"questions": len(jobs)}, origins) as span:
             outcomes = self._answer_in_time(jobs)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 span.add_event("answer", _tell(job, outcome))

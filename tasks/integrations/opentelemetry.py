@@ -12,12 +12,21 @@ from contextlib import contextmanager
 from functools import partial
 
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, NoOpMeterProvider, Observation
-from opentelemetry.trace import NoOpTracerProvider, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import (
+    Link,
+    NoOpTracerProvider,
+    SpanContext,
+    Status,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+    get_current_span,
+)
 from opentelemetry.trace import Span as ApiSpan
 
 from tasks.errors import ConfigurationError
 from tasks.telemetry_models import Measurement
-from tasks.telemetry_ports import Fact, Span
+from tasks.telemetry_ports import Fact, Origin, Span
 
 _SERVICE = "expertloop"
 _REMEMBERED_SECONDS = 1.0
@@ -36,17 +45,23 @@ class OpenTelemetry:
         self._meter: Meter = (meters or NoOpMeterProvider()).get_meter(_SERVICE)
 
     @contextmanager
-    def span(self, name: str, facts: dict[str, Fact]) -> Iterator[Span]:
+    def span(self, name: str, facts: dict[str, Fact], causes: Sequence[Origin] = ()) -> Iterator[Span]:
         """A piece of work, within the one that goes on in this thread; an exception is noted by its kind alone."""
+        links = [Link(cause) for cause in causes if isinstance(cause, SpanContext)]
         # Its message and its stack can hold what somebody asked.
         with self._tracer.start_as_current_span(
-            name, attributes=facts, record_exception=False, set_status_on_exception=False
+            name, attributes=facts, links=links, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
                 yield _Span(span)
             except BaseException as error:
                 span.set_status(Status(StatusCode.ERROR, type(error).__name__))
                 raise
+
+    def find_origin(self) -> Origin | None:
+        """The piece of work that goes on in this thread or task; None: none does, or nobody is told."""
+        context = get_current_span().get_span_context()
+        return context if context.is_valid else None
 
     def export(self, measure: Callable[[], Sequence[Measurement]]) -> None:
         """Tell these numbers now and then, from now on; what has no name yet is never told."""

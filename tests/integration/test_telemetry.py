@@ -103,6 +103,8 @@ def test_a_question_is_a_trace_and_a_number_and_no_word_of_it_is_told(service: S
     events = [event for span in collector.spans("answers") for event in span.events]
     assert [event.attributes["request_id"] for event in events] == [one.attributes["request_id"] for one in requests]
     assert all(event.attributes["total_seconds"] > 0 for event in events)
+    links = [link.context.span_id for span in collector.spans("answers") for link in span.links]
+    assert links == [one.context.span_id for one in requests]
     everything = repr([*map(vars, collector.spans("answers")), *(span.to_json() for span in requests), told])
     assert not any(word in everything for word in ("notice", "Rome", "six weeks", "anna"))
 
