@@ -105,5 +105,9 @@ def _say_languages(facts: CompanyFacts) -> str:
 def _say_cost(report: ArmsReport) -> Iterator[str]:
     for arm, score in report.arms.items():
         if score.seconds_per_answer is not None:
-            right = f"{score.seconds_per_correct:.2f} s" if score.seconds_per_correct is not None else "no right answer"
-            yield f"{arm}: {score.seconds_per_answer:.2f} s an answer in a batch, {right} a right one."
+            right = (
+                "none is right"
+                if score.seconds_per_correct is None
+                else f"{score.seconds_per_correct:.2f} s a right one"
+            )
+            yield f"{arm}: {score.seconds_per_answer:.2f} s an answer in a batch, {right}."
