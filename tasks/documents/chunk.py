@@ -247,7 +247,8 @@ def _shared_path(first: _Section, second: _Section, measure: _Measure) -> tuple[
     common = tuple(
         step for step, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first.path, second.path, strict=False))
     )
-    if first.is_heading_only and common == first.path:
+    longest = max(unit.tokens for block in first.blocks for unit in block.units)
+    if first.is_heading_only and common == first.path and longest <= measure.room(second.path):
         return second.path
     if first.page != second.page:
         return None

@@ -230,6 +230,16 @@ def elements(draw: st.DrawFn) -> Element:
     )
 
 
+def test_a_heading_that_just_fits_alone_does_not_burst_the_chunk_of_its_subsection() -> None:
+    counter = SentencePieceCounter()
+    for letters in range(150, 250):
+        heading = Element(element_id="long", kind="title", text="0" * letters, depth=0)
+        below = Element(element_id="short", kind="title", text="0", depth=1)
+        result = chunk(make_document(heading, below, title="T"), max_tokens=98, counter=counter)
+        assert_covers_once(result)
+        assert max(counter.count_tokens([embedded_text(result.title, piece) for piece in result.chunks])) <= 98, letters
+
+
 @pytest.mark.parametrize("counter", [PieceCounter(), SentencePieceCounter()])
 @settings(max_examples=100)
 @given(st.lists(elements(), max_size=12), st.integers(32, 200), st.sampled_from(["T", "A longer title", " "]))
