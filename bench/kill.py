@@ -69,13 +69,13 @@ def compare_with_clean(shell: CommandLine, *arguments: str | Path) -> None:
     print(f"last ledger balanced: {is_balanced(final)}")
     print(f"documents: {len(stored.documents)}, chunks: {len(stored.chunks)}")
     print(f"chunks not found by their own vector: {len(find_unrecalled(shell))}")
-    print(f"by the graph alone: {len(find_unrecalled(shell, by_graph=True))}", flush=True)
     print(f"left over in database and folders: {len(find_leftovers(shell))}")
 
 
 def wait_for_graph(shell: CommandLine) -> None:
     """Until Weaviate's graph reaches every chunk again, which its clean-up of deleted ones sees to."""
     started = time.monotonic()
+    print(f"by Weaviate's graph alone: {len(find_unrecalled(shell, by_graph=True))}", flush=True)
     wait_until(
         lambda: not find_unrecalled(shell, by_graph=True),
         what="the graph's clean-up",

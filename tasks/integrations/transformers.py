@@ -232,7 +232,7 @@ class TransformersGenerator:
         padding = [width - len(one.tokens) for one in asked]
         padded = [[stops[0]] * pad + one.tokens for pad, one in zip(padding, asked, strict=True)]
         mask = [[0] * pad + [1] * len(one.tokens) for pad, one in zip(padding, asked, strict=True)]
-        with reading_until(model, math.inf if cache else asked[0].deadline, is_read=lambda: clock.has_begun):
+        with reading_until(model, asked[0].deadline if cache is None else math.inf, is_read=lambda: clock.has_begun):
             output = model.generate(
                 input_ids=torch.tensor(padded, device=model.device),
                 attention_mask=torch.tensor(mask, device=model.device),

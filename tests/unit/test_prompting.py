@@ -28,6 +28,11 @@ def test_chunks_are_numbered_with_title_heading_and_date_and_the_question_comes_
     )
 
 
+def test_rendering_twice_gives_the_same_bytes() -> None:
+    first = render_messages("When?", [LEAVE], language="en")
+    assert first == render_messages("When?", [LEAVE], language="en")
+
+
 def test_prompts_are_equal_up_to_where_their_passages_differ() -> None:
     first, second = (render_messages(text, [LEAVE, TRAVEL], language="en")[1].content for text in ("When?", "Who?"))
     assert first.replace("When?", "Who?") == second

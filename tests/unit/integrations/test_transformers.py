@@ -110,6 +110,7 @@ def test_a_prompt_whose_time_is_over_is_not_even_read_to_its_end(smollm2: Transf
         assert one.prompt_tokens == other.prompt_tokens
     assert (other.text, other.completion_tokens) == (whole.text, whole.completion_tokens)
     assert smollm2.generate([counting], max_tokens=6, within_seconds=[1e-6])[0].completion_tokens == 0
+    assert smollm2.generate([counting], max_tokens=6, within_seconds=[60.0])[0].completion_tokens == 6
 
 
 def test_an_instruction_is_read_once_whatever_is_asked_with_it(phi: Path, tmp_path: Path) -> None:
