@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import random
 import statistics
 import tempfile
 import time
@@ -19,17 +18,10 @@ from pathlib import Path
 
 import cpuinfo
 
-from tests.e2e.loop_chaos import VICTIMS, Chaos, Round
+from tests.e2e.loop_chaos import Chaos, Round, draw_victims
 from tests.e2e.loop_company import found_company, read_end, work_undisturbed
 from tests.e2e.running import running_up
 from tests.fakes.tiny_models import save_tiny_phi
-
-
-def draw_victims(rounds: int, seed: int) -> list[str]:
-    """Each as often as the others, in random order."""
-    drawn = [VICTIMS[number % len(VICTIMS)] for number in range(rounds)]
-    random.Random(seed).shuffle(drawn)
-    return drawn
 
 
 def print_table(rounds: list[Round]) -> None:

@@ -105,6 +105,16 @@ class PromptCache(Cache):
         """From here on every prompt that was read is written on together with the others."""
         self._move(_Place(slice(0, len(self._known)), 0, self._width - 1))
 
+    def keep_rows(self, rows: Sequence[int]) -> None:
+        """Go on writing on these alone, in this order.
+
+        Args:
+            rows: Places among those that are written on now, ascending.
+        """
+        self._known = [self._known[row] for row in rows]
+        for layer in self._layers:
+            layer.keep_rows(rows)
+
     def keep_beginning(self, tokens: int) -> Beginning:
         """A copy of what the model remembers of the first tokens of the prompt that it read last."""
         known = self._known[-1][0][:tokens]
@@ -182,6 +192,15 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         assert self.values is not None
         columns = slice(place.start, place.start + place.filled)
         return self.keys[place.rows, :, columns], self.values[place.rows, :, columns]
+
+    def keep_rows(self, rows: Sequence[int]) -> None:
+        """Move these rows to the front, ascending."""
+        for place, row in enumerate(rows):
+            if place != row:
+                for side in (self.keys, self.values):
+                    assert side is not None
+                    side[place, :, : self.place.filled] = side[row, :, : self.place.filled]
+        self.place = self.place._replace(rows=slice(0, len(rows)))
 
     @override
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from tasks.integrations.causal_models import (
     read_context_tokens,
 )
 from tasks.integrations.chat_tokens import count_shared, encode_messages, encode_text, find_turn_end
-from tasks.integrations.writing_hooks import BestLogprobs, Clock, ReadingCut, Watch, reading_until
+from tasks.integrations.writing_hooks import ReadingCut, Row, WritingHooks, reading_until
 from tasks.ports import Watcher
 
 logger = logging.getLogger(__name__)
@@ -215,53 +215,57 @@ class TransformersGenerator:
     def _write_answers(
         self, model: Any, asked: Sequence[_Asked], cache: Any, *, width: int, room: int
     ) -> list[Generation]:
-        """Left-padded, so that every prompt ends where its answer begins; without a cache, the only one is read first.
+        """Written together, those that are over leaving the rest; without a cache, the only one is read first.
 
         Raises:
             ReadingCut: The time of that one was over before it was read.
         """
+        rows = [Row(one.deadline, one.watcher) for one in asked]
+        going, written = list(range(len(rows))), 0
+        deadline = asked[0].deadline if cache is None else math.inf
+        with reading_until(model, deadline, is_read=lambda: bool(rows[0].tokens)):
+            while going and written < room:
+                prompts = [asked[row].tokens for row in going]
+                self._write_on(model, [rows[row] for row in going], prompts, cache, width=width, room=room - written)
+                left = [place for place, row in enumerate(going) if not rows[row].is_over]
+                going = [going[place] for place in left]
+                written = len(rows[going[0]].tokens) if going else room
+                if cache is not None:
+                    cache.keep_rows(left)
+        return [self._read_row(len(one.tokens), row) for one, row in zip(asked, rows, strict=True)]
+
+    def _write_on(
+        self, model: Any, rows: Sequence[Row], prompts: Sequence[list[int]], cache: Any, *, width: int, room: int
+    ) -> None:
+        """Until half of the rows are over; left-padded, so that every prompt ends where its answer begins."""
         import torch
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
         stops = self._stop_ids
-        best, clock = BestLogprobs(), Clock([one.deadline for one in asked])
-        watch = Watch([one.watcher for one in asked], width=width, stops=stops, read=self._read_tokens)
+        hooks = WritingHooks(rows, stops=stops, read=self._read_tokens)
         config = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=room, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
         )
-        padding = [width - len(one.tokens) for one in asked]
-        padded = [[stops[0]] * pad + one.tokens for pad, one in zip(padding, asked, strict=True)]
-        mask = [[0] * pad + [1] * len(one.tokens) for pad, one in zip(padding, asked, strict=True)]
-        with reading_until(model, asked[0].deadline if cache is None else math.inf, is_read=lambda: clock.has_begun):
-            output = model.generate(
-                input_ids=torch.tensor(padded, device=model.device),
-                attention_mask=torch.tensor(mask, device=model.device),
-                past_key_values=cache,
-                generation_config=config,
-                logits_processor=LogitsProcessorList([best]),
-                stopping_criteria=StoppingCriteriaList(
-                    [clock, watch] if any(one.watcher for one in asked) else [clock]
-                ),
-            )
-        return [
-            self._read_row(
-                len(one.tokens), new[: clock.cuts.get(row)], watch.cuts.get(row), partial(best.measure_mean, row)
-            )
-            for row, (one, new) in enumerate(zip(asked, output[:, width:].tolist(), strict=True))
-        ]
+        padding = [width - len(prompt) for prompt in prompts]
+        texts = [prompt + row.tokens for prompt, row in zip(prompts, rows, strict=True)]
+        padded = [[stops[0]] * pad + text for pad, text in zip(padding, texts, strict=True)]
+        mask = [[0] * pad + [1] * len(text) for pad, text in zip(padding, texts, strict=True)]
+        model.generate(
+            input_ids=torch.tensor(padded, device=model.device),
+            attention_mask=torch.tensor(mask, device=model.device),
+            past_key_values=cache,
+            generation_config=config,
+            logits_processor=LogitsProcessorList([hooks.see_scores]),
+            stopping_criteria=StoppingCriteriaList([hooks.see_tokens]),
+        )
 
-    def _read_row(
-        self, prompt_tokens: int, new: list[int], enough: int | None, measure: Callable[[int], float | None]
-    ) -> Generation:
-        """What was written, up to where it ended by itself or its watcher had read `enough`."""
-        stop = next((place for place, token in enumerate(new[:enough]) if token in self._stop_ids), None)
-        count = len(new[:enough]) if stop is None else stop
+    def _read_row(self, prompt_tokens: int, row: Row) -> Generation:
         return Generation(
-            text=self._read_tokens(new[:count]).strip(),
+            text=self._read_tokens(row.tokens).strip(),
             prompt_tokens=prompt_tokens,
-            completion_tokens=count,
-            finish="length" if stop is None and count != enough else "stop",
-            mean_logprob=measure(count + (stop is not None)),
+            completion_tokens=len(row.tokens),
+            finish="stop" if row.is_whole else "length",
+            mean_logprob=math.fsum(row.logprobs) / len(row.logprobs) if row.logprobs else None,
         )
 
     def _read_tokens(self, tokens: Sequence[int]) -> str:

@@ -11,25 +11,6 @@ from typing import Any
 from tasks.ports import Watcher
 
 
-class BestLogprobs:
-    """Records the log-probability of the token that greedy search takes at each step."""
-
-    def __init__(self) -> None:
-        self._steps: list[Any] = []
-
-    def __call__(self, _input_ids: Any, scores: Any) -> Any:
-        """Look at the scores [b x v] of the next token."""
-        import torch
-
-        self._steps.append(torch.log_softmax(scores.float(), dim=-1).amax(dim=-1))
-        return scores
-
-    def measure_mean(self, row: int, tokens: int) -> float | None:
-        """Of a row's first tokens."""
-        scored = [float(step[row]) for step in self._steps[:tokens]]
-        return math.fsum(scored) / len(scored) if scored else None
-
-
 class ReadingCut(Exception):
     """The time was over while a prompt was still being read."""
 
@@ -62,71 +43,69 @@ def reading_until(model: Any, deadline: float, *, is_read: Callable[[], bool] = 
             hook.remove()
 
 
-class Clock:
-    """Ends each row when its time is over, and remembers after how many tokens that was.
+class Row:
+    """One answer of a batch while it is written, greedily.
 
     Args:
-        deadlines: By row, of the monotonic clock.
+        deadline: Of the monotonic clock: it ends with the token after which that is over.
+        watcher: Shown the text after each token; it ends when enough is read.
     """
 
-    def __init__(self, deadlines: Sequence[float]) -> None:
-        self._deadlines = deadlines
-        self._written = 0
-        self.cuts: dict[int, int] = {}
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a token is written."""
-        return self._written > 0
-
-    def __call__(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
-        """[b]: which rows end after this token."""
-        import torch
-
-        self._written += 1
-        now = time.monotonic()
-        over = [deadline <= now for deadline in self._deadlines]
-        for row in (row for row, ended in enumerate(over) if ended):
-            self.cuts.setdefault(row, self._written)
-        return torch.tensor(over, device=input_ids.device)
+    def __init__(self, deadline: float, watcher: Watcher | None) -> None:
+        self.deadline = deadline
+        self.watcher = watcher
+        self.tokens: list[int] = []
+        self.logprobs: list[float] = []
+        """Of its tokens, and of what ended it by itself."""
+        self.is_over = False
+        self.is_whole = False
+        """Whether it ended by itself or enough of it was read."""
 
 
-class Watch:
-    """Shows each watched row to its watcher after each token, and ends it when the watcher has read enough.
+class WritingHooks:
+    """Looks on at each token of a batch, and ends the writing as soon as half of its rows are over.
+
+    What goes on then costs a step of half as many rows: who writes goes on with them alone.
 
     Args:
-        watchers: By row.
-        width: Tokens of the padded prompts, [b x width].
+        rows: Those that are written together, none of them over.
         stops: Tokens that end a row by themselves.
         read: The text of tokens.
     """
 
-    def __init__(
-        self,
-        watchers: Sequence[Watcher | None],
-        *,
-        width: int,
-        stops: Sequence[int],
-        read: Callable[[Sequence[int]], str],
-    ) -> None:
-        self._watched = {row: watcher for row, watcher in enumerate(watchers) if watcher}
-        self._rows = len(watchers)
-        self._width = width
+    def __init__(self, rows: Sequence[Row], *, stops: Sequence[int], read: Callable[[Sequence[int]], str]) -> None:
+        self._rows = rows
         self._stops = frozenset(stops)
         self._read = read
-        self.cuts: dict[int, int] = {}
 
-    def __call__(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
-        """[b]: which rows end after this token."""
+    def see_scores(self, _input_ids: Any, scores: Any) -> Any:
+        """A logits processor: looks at the scores [b x v] of the next token, and changes none."""
         import torch
 
-        ended = [False] * self._rows
-        written = input_ids[:, self._width :].tolist()
-        for row, watcher in list(self._watched.items()):
-            if written[row][-1] in self._stops:
-                del self._watched[row]
-            elif not watcher(self._read(written[row])):
-                del self._watched[row]
-                self.cuts[row] = len(written[row])
-                ended[row] = True
-        return torch.tensor(ended, device=input_ids.device)
+        best = torch.log_softmax(scores.float(), dim=-1).amax(dim=-1).tolist()
+        for row, logprob in zip(self._rows, best, strict=True):
+            if not row.is_over:
+                row.logprobs.append(logprob)
+        return scores
+
+    def see_tokens(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
+        """A stopping criterion: [b] which rows end after the last of the tokens [b x n]; all once half are over."""
+        import torch
+
+        now = time.monotonic()
+        for row, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
+            if not row.is_over:
+                self._see(row, token, now)
+        over = [row.is_over for row in self._rows]
+        if 2 * sum(over) >= len(over):
+            over = [True] * len(over)
+        return torch.tensor(over, device=input_ids.device)
+
+    def _see(self, row: Row, token: int, now: float) -> None:
+        if token in self._stops:
+            row.is_over = row.is_whole = True
+            return
+        row.tokens.append(token)
+        row.is_over = row.deadline <= now
+        if row.watcher and not row.watcher(self._read(row.tokens)):
+            row.is_over = row.is_whole = True

@@ -47,6 +47,13 @@ class Round:
     faults: list[str]
 
 
+def draw_victims(rounds: int, seed: int) -> list[str]:
+    """In random order, none a second time before all had their turn."""
+    drawing = random.Random(seed)
+    each = [drawing.sample(VICTIMS, len(VICTIMS)) for _ in range(0, rounds, len(VICTIMS))]
+    return [victim for some in each for victim in some][:rounds]
+
+
 class Chaos:
     """Rounds of one running circle.
 

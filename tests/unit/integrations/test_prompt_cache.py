@@ -194,6 +194,15 @@ def test_a_prompt_that_goes_on_where_another_ended_is_read_from_there(model: Any
         assert_as_alone(plain, [short, long], write_on(model, [short, long], cache))
 
 
+@torch.inference_mode()
+def test_some_rows_are_written_on_without_the_others(model: Any, plain: Any, prompts: list[list[int]]) -> None:
+    left = [1, 2, 4]
+    cache = read_all(model, prompts)
+    cache.keep_rows(left)
+    some = [prompts[row] for row in left]
+    assert_as_alone(plain, some, write_on(model, some, cache, width=60))
+
+
 def test_how_much_a_model_remembers_for_good_is_known(model: Any) -> None:
     assert measure_longest(model) == math.inf
     assert measure_longest(MambaForCausalLM(MambaConfig(vocab_size=99, hidden_size=16, num_hidden_layers=1))) == 0
