@@ -1,12 +1,13 @@
-"""Trained tokens a second and peak memory of QLoRA on this machine, against TRL as its documentation uses it.
+"""Trained tokens a second and peak memory of QLoRA, against TRL as its documentation uses it, and against LoRA.
 
     EXPERTLOOP_HOME=… python bench/qlora.py [--examples 32] [--rounds 3]
 
 Needs a home with a dataset (`expertloop curate snapshot`). Both train the same examples in the same order from the
 same first weights, NF4 and rank alike, eight examples a step, without validation; each round is a process of its own,
 and the arms take turns. "trl" gives `SFTTrainer` a step's eight examples at once, "trl, one at a time" lets it
-accumulate, which takes less memory, in bfloat16 where the processor has it, as TRL does, or in float32. Memory is the
-peak of the process, its libraries included (and told); the last loss must agree.
+accumulate, which takes less memory, in bfloat16 where the processor has it, as TRL does, or in float32. "ours, LoRA"
+leaves the base weights as they are. Memory is the peak of the process, its libraries included (and told); the last
+losses of all that train the same weights must agree.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def run_arm(name: str, data: Path) -> Measured:
         return ARMS[name](examples)
 
 
-def train_ours(examples: Sequence[EncodedExample]) -> Measured:
+def train_ours(examples: Sequence[EncodedExample], method: str = "qlora") -> Measured:
     """As `expertloop train` does."""
     import peft
     import trl.trainer.sft_trainer
@@ -107,7 +108,7 @@ def train_ours(examples: Sequence[EncodedExample]) -> Measured:
 
     del peft, trl
     imported = read_peak()
-    config = make_config(values={"warmup_share": 0})
+    config = make_config(values={"warmup_share": 0, "method": method})
     with tempfile.TemporaryDirectory() as folder:
         job = TrainingJob(config, Path(folder), examples, list(range(len(examples))), [])
         outcome = QLoRATrainer(cache=Settings().cache).train(job, lambda _: None)
@@ -226,6 +227,7 @@ def report(medians: dict[str, Measured]) -> None:
 
 ARMS: dict[str, Callable[[Sequence[EncodedExample]], Measured]] = {
     "ours": train_ours,
+    "ours, LoRA": lambda examples: train_ours(examples, "lora"),
     "trl": lambda examples: train_with_trl(examples, make_config().batch_examples),
     "trl, one at a time": lambda examples: train_with_trl(examples, 1),
     "trl, float32, one at a time": lambda examples: train_with_trl(examples, 1, "float32"),

@@ -58,7 +58,7 @@ class AdaptableModel:
         """
         with self._lock:
             if self._base is None:
-                self._base = load_model(self._folder, dtype=self._dtype)
+                self._base = self._load_base()
             if adapter is not None:
                 self._take_on(adapter)
                 yield self._adapted
@@ -67,6 +67,14 @@ class AdaptableModel:
             else:
                 with self._adapted.disable_adapter():
                     yield self._adapted
+
+    def _load_base(self) -> Any:
+        from tasks.integrations.frozen_products import pack_products
+
+        model = load_model(self._folder, dtype=self._dtype)
+        if model.device.type == "cpu":
+            pack_products(model)
+        return model
 
     def _take_on(self, adapter: AdapterFiles) -> None:
         if adapter.adapter_id in self._known:

@@ -177,8 +177,8 @@ def multiply_fastest(model: Any, dtype: Any) -> None:
     """Let a frozen model on the processor multiply in float32 where that is faster than its torch dtype, bfloat16."""
     import torch
 
+    from tasks.integrations.frozen_products import widen_products
     from tasks.integrations.processor_attention import attend_fastest
-    from tasks.integrations.wide_products import widen_products
 
     wide = dtype is torch.bfloat16 and not gains_by_bfloat16()
     attend_fastest(model, wide=wide)

@@ -15,7 +15,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from tasks.integrations.wide_products import MANY_ROWS
+from tasks.integrations.frozen_products import MANY_ROWS
 
 _LEAST_GAIN = 1.5
 """Positions to those of them that ask, up to which no mask is faster."""

@@ -230,7 +230,7 @@ class TransformersGenerator:
                 left = [place for place, row in enumerate(going) if not rows[row].is_over]
                 going = [going[place] for place in left]
                 written = len(rows[going[0]].tokens) if going else room
-                if cache is not None:
+                if cache is not None and going:
                     cache.keep_rows(left)
         return [self._read_row(len(one.tokens), row) for one, row in zip(asked, rows, strict=True)]
 
@@ -243,8 +243,14 @@ class TransformersGenerator:
 
         stops = self._stop_ids
         hooks = WritingHooks(rows, stops=stops, read=self._read_tokens)
+        # A least length that a model's own configuration asks for would be counted anew for those that go on.
         config = GenerationConfig(  # type: ignore[no-untyped-call]
-            max_new_tokens=room, do_sample=False, eos_token_id=stops, pad_token_id=stops[0], use_cache=True
+            max_new_tokens=room,
+            min_new_tokens=0,
+            do_sample=False,
+            eos_token_id=stops,
+            pad_token_id=stops[0],
+            use_cache=True,
         )
         padding = [width - len(prompt) for prompt in prompts]
         texts = [prompt + row.tokens for prompt, row in zip(prompts, rows, strict=True)]

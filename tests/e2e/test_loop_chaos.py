@@ -1,4 +1,4 @@
-"""`kill -9` of the Prefect server, a worker, a training, the serving process or the case flow while all of them work."""
+"""`kill -9` of Prefect's server, a worker, a training, the serving process or the case flow while all of them run."""
 
 from __future__ import annotations
 

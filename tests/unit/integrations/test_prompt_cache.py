@@ -88,13 +88,19 @@ def count_read(model: Any) -> list[int]:
     return read
 
 
+def pad(prompts: Sequence[Sequence[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens and mask [rows x width], each row ending where its prompt does."""
+    padding = [[0] * (width - len(one)) for one in prompts]
+    tokens = [[*blank, *one] for blank, one in zip(padding, prompts, strict=True)]
+    seen = [[*blank, *[1] * len(one)] for blank, one in zip(padding, prompts, strict=True)]
+    return torch.tensor(tokens), torch.tensor(seen)
+
+
 def write_on(
     model: Any, prompts: Sequence[Sequence[int]], cache: PromptCache | None, *, width: int = 0
 ) -> list[list[float]]:
     """Log-probabilities [rows x all tokens of STEPS steps], greedily."""
-    width = width or max(map(len, prompts))
-    padded = torch.tensor([[0] * (width - len(one)) + list(one) for one in prompts])
-    mask = torch.tensor([[0] * (width - len(one)) + [1] * len(one) for one in prompts])
+    padded, mask = pad(prompts, width or max(map(len, prompts)))
     output = model.generate(
         padded, attention_mask=mask, past_key_values=cache, max_new_tokens=STEPS, min_new_tokens=STEPS,
         do_sample=False, pad_token_id=0, output_logits=True, return_dict_in_generate=True,
@@ -102,8 +108,10 @@ def write_on(
     return torch.stack(output.logits, 1).log_softmax(-1).flatten(1).tolist()
 
 
-def read_all(model: Any, prompts: Sequence[Sequence[int]], kept: Beginning | None = None) -> PromptCache:
-    cache = PromptCache(len(prompts), width=max(map(len, prompts)), room=STEPS)
+def read_all(
+    model: Any, prompts: Sequence[Sequence[int]], kept: Beginning | None = None, *, room: int = STEPS
+) -> PromptCache:
+    cache = PromptCache(len(prompts), width=max(map(len, prompts)), room=room)
     for prompt in prompts:
         cache.read(model, prompt, kept)
     cache.begin_writing()
@@ -196,11 +204,14 @@ def test_a_prompt_that_goes_on_where_another_ended_is_read_from_there(model: Any
 
 @torch.inference_mode()
 def test_some_rows_are_written_on_without_the_others(model: Any, plain: Any, prompts: list[list[int]]) -> None:
+    cache = read_all(model, prompts, room=STEPS + 2)
+    padded, mask = pad(prompts, 60)
+    options = {"max_new_tokens": 2, "min_new_tokens": 2, "do_sample": False, "pad_token_id": 0}
+    begun = model.generate(padded, attention_mask=mask, past_key_values=cache, **options)[:, 60:].tolist()
     left = [1, 2, 4]
-    cache = read_all(model, prompts)
     cache.keep_rows(left)
-    some = [prompts[row] for row in left]
-    assert_as_alone(plain, some, write_on(model, some, cache, width=60))
+    some = [[*prompts[row], *begun[row]] for row in left]
+    assert_as_alone(plain, some, write_on(model, some, cache, width=62))
 
 
 def test_how_much_a_model_remembers_for_good_is_known(model: Any) -> None:

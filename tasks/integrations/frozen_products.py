@@ -1,0 +1,140 @@
+"""Products of a frozen model on the processor, each by the means that is fastest for its number of rows.
+
+Many rows, as those of a prompt, take long to multiply. Where float32 is multiplied faster than bfloat16, they are
+multiplied in float32 (docs/decisions/0026): half of its memory, and its speed. What is computed is as exact: either way
+sums are float32 and rounded once.
+
+Few rows, as one new token of each answer, take longer to read the weights than to multiply. Weights that came out of
+llama.cpp's Q4_1, as those of the packaged model, are packed into four bits again (docs/decisions/0029).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from typing_extensions import override
+
+MANY_ROWS = 64
+"""From so many on float32 is faster, the change of the weights' dtype included."""
+FEW_ROWS = 16
+"""Up to so many four bits are faster than bfloat16."""
+_GROUP = 32
+"""Weights of a row that share a scale and a lowest value, in Q4_1."""
+_STEPS = 15
+_TOLERANCE = 2**-7
+"""Of a group's largest weight: what rounding to bfloat16 moves levels that are equally far from each other."""
+
+_ROWS_AT_ONCE = 256
+"""What they take then stays in a processor's cache, and whoever has others shows it by the first."""
+
+
+class PackedWeight(NamedTuple):
+    """Weights of four bits, as torch's products read them."""
+
+    levels: torch.Tensor
+    """[out x in / 2] bytes, in an order of torch's own."""
+    scales_zeros: torch.Tensor
+    """[in / 32 x out x 2]: a weight is scale x (level - 8) + zero."""
+
+
+def widen_products(model: Any) -> None:
+    """Let the frozen linear maps of a model on the processor multiply many rows in float32."""
+    for name, layer in list(model.named_modules()):
+        if type(layer) is torch.nn.Linear:
+            _freeze(model, name, layer).is_wide = True
+
+
+def pack_products(model: Any) -> None:
+    """Let linear maps of a model on the processor that came out of four bits read those for few rows: for inference."""
+    if not multiplies_four_bits():
+        return
+    for name, layer in list(model.named_modules()):
+        if type(layer) in {torch.nn.Linear, FrozenLinear} and (packed := pack_weight(layer.weight)):
+            _freeze(model, name, layer).packed = packed
+
+
+def multiplies_four_bits() -> bool:
+    """Whether torch's product of bfloat16 by four bits is the faster one: elsewhere it is slower, or a loop."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+class FrozenLinear(torch.nn.Linear):
+    """A linear map whose weights never change."""
+
+    is_wide = False
+    packed: PackedWeight | None = None
+
+    @override
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """[... x in] to [... x out]."""
+        rows = input.numel() // self.in_features
+        if self.is_wide and rows >= MANY_ROWS:
+            product: torch.Tensor = _WideProduct.apply(input, self.weight, self.bias)
+            return product
+        if self.packed and rows <= FEW_ROWS and input.dtype is torch.bfloat16 and not torch.is_grad_enabled():
+            flat = input.reshape(rows, self.in_features).contiguous()
+            product = torch.ops.aten._weight_int4pack_mm_for_cpu(flat, self.packed.levels, _GROUP, self.packed[1])
+            product = product.reshape(*input.shape[:-1], self.out_features)
+            return product if self.bias is None else product + self.bias
+        return super().forward(input)
+
+
+def _freeze(model: Any, name: str, layer: torch.nn.Linear) -> FrozenLinear:
+    if isinstance(layer, FrozenLinear):
+        return layer
+    frozen = FrozenLinear(layer.in_features, layer.out_features, bias=False, device="meta")
+    frozen.weight, frozen.bias = layer.weight, layer.bias
+    model.set_submodule(name, frozen)
+    return frozen
+
+
+@torch.no_grad()
+def pack_weight(weight: torch.Tensor) -> PackedWeight | None:
+    """Weights [out x in] in bfloat16 of which each group of 32 in a row has 16 values, equally far from each other.
+
+    None: they have others, as those of a model that was never in four bits.
+    """
+    rows, columns = weight.shape
+    if columns % _GROUP or rows % 16 or weight.dtype is not torch.bfloat16:
+        return None
+    parts = []
+    for some in torch.split(weight, _ROWS_AT_ONCE):
+        if not (found := _find_levels(some)):
+            return None
+        parts.append(found)
+    levels, low, step = map(torch.cat, zip(*parts, strict=True))
+    scales_zeros = torch.stack([step, low + (_STEPS + 1) / 2 * step], -1).transpose(0, 1).contiguous()
+    packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels.reshape(rows, columns), 1)
+    return PackedWeight(packed, scales_zeros.to(weight.dtype))
+
+
+def _find_levels(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:
+    """[out x groups x 32] levels from 0 to 15, [out x groups] lowest weights and steps; None: weights lie between."""
+    groups = weight.float().reshape(len(weight), -1, _GROUP)
+    low, high = groups.amin(-1), groups.amax(-1)
+    step = (high - low) / _STEPS
+    exact = groups.sub_(low[..., None]).mul_(1 / step[..., None].clamp(min=torch.finfo().tiny))
+    levels = exact.round()
+    error = exact.sub_(levels).abs_().amax(-1) * step
+    if (error > _TOLERANCE * torch.maximum(low.abs(), high.abs())).any():
+        return None
+    return levels.int(), low, step
+
+
+class _WideProduct(torch.autograd.Function):
+    """Keeps nothing but the weights for the way back: of widened ones every layer would keep a copy."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        ctx.save_for_backward(weight)
+        ctx.dtype = inputs.dtype
+        with torch.autocast(inputs.device.type, enabled=False):
+            wide_bias = None if bias is None else bias.float()
+            return torch.nn.functional.linear(inputs.float(), weight.float(), wide_bias).to(weight.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (weight,) = ctx.saved_tensors
+        with torch.autocast(gradient.device.type, enabled=False):
+            return (gradient.float() @ weight.float()).to(ctx.dtype), None, None
