@@ -1,11 +1,12 @@
 """How well the support check tells good claims from corrupted ones.
 
-    python bench/claims.py [--list tune]
+    python bench/claims.py [--translated] [--list tune]
 
 `claims.jsonl` holds claims about the sample company and `enterprise/` as a model would phrase them, half of them
 corrupted in one point. Each is checked against all chunks of its document, which is harder than against the few that
 a generator is shown: more sentences could lend a wrong claim their words. Rejecting is what is counted: recall is the
 share of corrupted claims that were rejected, precision the share of corrupted ones among the rejected.
+`translated_claims.jsonl` holds most of them in the other language than their document's.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from tasks.answering.statements import Shown
 from tasks.answering.support import find_support, read_evidence
 from tasks.answering.words import Stems
 from tasks.documents.chunk import chunk_document
+from tasks.integrations.remembering import RememberingEmbedder
 from tasks.language import detect_language
 from tasks.models import Element, EmbedderSpec, Hit, PartitionedDocument, Passage
+from tasks.ports import Embedder
 from tasks.settings import Settings
 from tasks.wiring import Application
 
@@ -69,10 +72,12 @@ def main() -> None:
     """Check all claims and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", choices=["tune", "test"], help="print the claims of a half that were judged wrongly")
+    parser.add_argument("--translated", action="store_true", help="claims in another language than their document")
     arguments = parser.parse_args()
     started = time.perf_counter()
     app = Application(Settings())
-    judged = [judge(claim, app) for claim in read_claims(HERE / "claims.jsonl")]
+    file = "translated_claims.jsonl" if arguments.translated else "claims.jsonl"
+    judged = [judge(claim, app) for claim in read_claims(HERE / file)]
     print_tables(judged)
     strangers = [judge(claim, app) for claim in swap_documents([one.claim for one in judged])]
     print(f"good claims checked against another document, rejected: {_share_rejected(strangers)}")
@@ -99,8 +104,15 @@ def swap_documents(claims: Sequence[Claim]) -> Iterator[Claim]:
 
 def judge(claim: Claim, app: Application) -> Judged:
     """Run the product's check on one claim."""
-    support = find_support(claim.claim, read_document(claim.document, claim.language, app), Stems(claim.language))
+    embedder = _open_embedder(app)
+    shown, stems = read_document(claim.document, claim.language, app), Stems(claim.language)
+    support = find_support(claim.claim, shown, stems, embedder=embedder)
     return Judged(claim, " / ".join(one.quote for one in support.quotables) if support else None)
+
+
+@cache
+def _open_embedder(app: Application) -> Embedder:
+    return RememberingEmbedder(app.embedder(EmbedderSpec(name=app.settings.embedder)))
 
 
 def print_tables(judged: Sequence[Judged]) -> None:

@@ -73,7 +73,8 @@ def answer_questions(
         reader: Tells the documents' text at the end, under the same condition.
         expander: Knows abbreviations; None: sentences are chosen by the question's own words.
         generator: Writes answers; None: every answer is quoted from the documents.
-        embedder: Tells which sentences mean what the question asks; None: words alone tell.
+        embedder: Tells which sentences mean what the question asks, and what those in other languages than the answer
+            speak of; None: words alone tell.
         judge: Tells whether documents imply what the generator wrote; None: words alone tell.
         calibration: Turns signals into a confidence; None: no answer is held back for being unlikely.
         options: Limits.
@@ -160,7 +161,7 @@ def _answer_each(
             show_passages(draft, generator, limits) if _can_be_given(draft, calibration, options) else draft
             for draft in drafts
         ]
-    claims = [SupportedClaims(draft, judge) for draft in drafts]
+    claims = [SupportedClaims(draft, judge, embedder) for draft in drafts]
     freely = isinstance(generator, WatchedGenerator) and generator.is_watched_freely
     watchers = [
         _watch(draft, known, listener, reader, calibration, options) if listener or freely else None

@@ -16,7 +16,7 @@ from tasks.answering.extract import choose_quotes
 from tasks.answering.statements import Shown
 from tasks.answering.support import find_support, read_evidence
 from tasks.models import EVERYONE
-from tasks.ports import EntailmentJudge, TextReader
+from tasks.ports import Embedder, EntailmentJudge, TextReader
 from tasks.prompting import ContextPassage, read_code
 
 _NEAR_BEST = 5
@@ -55,9 +55,10 @@ class ReadableTexts:
 class SupportedClaims:
     """A draft's claims, each compared with what the generator was shown once, however often its text is read."""
 
-    def __init__(self, draft: Draft, judge: EntailmentJudge | None = None) -> None:
+    def __init__(self, draft: Draft, judge: EntailmentJudge | None = None, embedder: Embedder | None = None) -> None:
         self._draft = draft
         self._judge = judge
+        self._embedder = embedder
         self._known: dict[Claim, Statement | None] = {}
 
     def find(self, claims: Sequence[Claim]) -> list[Statement | None]:
@@ -82,7 +83,14 @@ class SupportedClaims:
     def _support(self, claim: Claim) -> Statement | None:
         places = [rank for rank, _ in self._draft.context]
         marked = frozenset(places[mark - 1] for mark in claim.marks if 1 <= mark <= len(places))
-        support = find_support(claim.text, self._evidence, self._draft.stems, marked=marked, judge=self._judge)
+        support = find_support(
+            claim.text,
+            self._evidence,
+            self._draft.stems,
+            marked=marked,
+            judge=self._judge,
+            embedder=self._embedder,
+        )
         return Statement(claim.text, support.quotables) if support else None
 
     @cached_property

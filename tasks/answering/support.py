@@ -9,7 +9,7 @@ names, denials and modal words of the claim must be the span's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from tasks.answering.context import Quotable
@@ -20,8 +20,9 @@ from tasks.answering.polarity import polarities_agree
 from tasks.answering.quantities import Quantity, find_agreeing, quantities_agree
 from tasks.answering.sentences import is_row
 from tasks.answering.statements import Evidence, Segment, Shown, Statement, read_shown, read_statement
+from tasks.answering.translated import deny_alike, is_foreign, is_unmistakable, list_translated
 from tasks.answering.words import Stems
-from tasks.ports import EntailmentJudge
+from tasks.ports import Embedder, EntailmentJudge
 
 _WIDEST_SPAN = 5
 """Sentences in a row that one claim may draw on."""
@@ -60,6 +61,7 @@ def find_support(
     *,
     marked: frozenset[int] = frozenset(),
     judge: EntailmentJudge | None = None,
+    embedder: Embedder | None = None,
 ) -> Support | None:
     """The span that carries a claim best, the shortest of equals; None when none does.
 
@@ -67,6 +69,7 @@ def find_support(
         marked: Ranks of the passages that the generator named for this claim: a hint that settles near ties.
         judge: Has the last word on spans that speak of the claim's subject and differ in nothing that must not differ;
             None: among those the words decide.
+        embedder: Tells what sentences in other languages speak of; None: those carry nothing.
     """
     statement = read_statement(claim, stems, shown.names)
     if not statement.topics and not statement.quantities:
@@ -76,11 +79,13 @@ def find_support(
         (nearness + (_MARKED_BONUS if window[0].quotable.rank in marked else 0.0), window)
         for nearness, window in nearest
     ]
-    carrying = (
+    carrying: Iterator[Support] = (
         Support(tuple(one.quotable for one in window), score)
         for score, window in sorted(scored, key=lambda one: -one[0])
         if says_same(statement, window, language=stems.language)
     )
+    if embedder:
+        carrying = chain(carrying, _list_translated(claim, statement, shown, stems.language, embedder))
     if judge is None:
         return next(carrying, None)
     return _choose_entailed(claim, list(islice(carrying, _MOST_JUDGED)), judge)
@@ -96,18 +101,35 @@ def _choose_entailed(claim: str, likely: Sequence[Support], judge: EntailmentJud
     return likely[best]._replace(score=sure[best]) if sure[best] >= _ENTAILED else None
 
 
+def _list_translated(
+    claim: str, statement: Statement, shown: Shown, language: str, embedder: Embedder
+) -> Iterator[Support]:
+    """Sentences in other languages that say the same, the nearest first."""
+    for score, one in list_translated(claim, language, shown, embedder):
+        if _agrees(statement, [one], language) and is_unmistakable(statement, one) and deny_alike(statement, [one]):
+            yield Support((one.quotable,), score)
+
+
 def says_same(claim: Statement, window: Sequence[Evidence], *, language: str) -> bool:
     """Whether nothing of the claim that must not differ differs from the span."""
+    return (
+        _agrees(claim, window, language)
+        and polarities_agree(claim.clauses, [clause for one in window for clause in one.said.clauses])
+        and (deny_alike(claim, window) or not is_foreign(window[0], language))
+        and not any(_is_exchanged(claim, one.segments) for one in window)
+        and not _is_borrowed(claim, window)
+        and not _is_of_other_row(claim, window)
+    )
+
+
+def _agrees(claim: Statement, window: Sequence[Evidence], language: str) -> bool:
+    """Whether what needs no word's meaning agrees: quantities, names, how strongly something binds."""
     return (
         _same_quantities(claim, window)
         and _same_bounds(claim, window)
         and _same_rates(claim, window)
         and _same_names(claim, window, language)
         and forces_agree(claim.forces, frozenset().union(*(one.said.forces for one in window)))
-        and polarities_agree(claim.clauses, [clause for one in window for clause in one.said.clauses])
-        and not any(_is_exchanged(claim, one.segments) for one in window)
-        and not _is_borrowed(claim, window)
-        and not _is_of_other_row(claim, window)
     )
 
 

@@ -15,7 +15,9 @@ from tasks.answer_models import Answer, Calibration, OperatingPoint, Question, S
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.errors import BackendUnavailable
 from tasks.models import Passage
+from tasks.ports import Embedder
 from tasks.prompting import PROMPT_VERSION, REFUSAL
+from tests.fakes.embedder import ConceptEmbedder
 from tests.fakes.generator import FakeGenerator
 from tests.fakes.passage_reader import FakePassageReader
 from tests.fakes.searcher import FakeSearcher
@@ -38,6 +40,7 @@ class World:
         question: str,
         generator: FakeGenerator | None = None,
         calibration: Calibration | None = None,
+        embedder: Embedder | None = None,
         **options: float,
     ) -> Answer:
         searcher = FakeSearcher({question: [*self.leave, *self.travel]})
@@ -47,6 +50,7 @@ class World:
             reader=self.reader,
             generator=generator,
             calibration=calibration,
+            embedder=embedder,
             options=AnswerOptions.model_validate(options),
         )
         return answer
@@ -252,6 +256,19 @@ def test_a_german_question_gets_a_german_prompt_and_quote() -> None:
     assert answer.mode == "generated"
     assert answer.citations[0].quote == "Der Urlaub beträgt 30 Tage."
     assert "Frage: " in generator.prompts[0][-1].content
+
+
+@pytest.mark.parametrize(("article", "mode"), [("die", "generated"), ("keine", "extractive")])
+def test_a_german_answer_on_an_english_document_is_checked_by_its_vectors(article: str, mode: str) -> None:
+    world = World()
+    embedder = ConceptEmbedder(["unpaid unbezahlter", "leave urlaub", "manager leiter", "consent zustimmung", "days"])
+    question = "Was sagt die Leave policy: unpaid?"
+    generator = FakeGenerator(f"Unbezahlter Urlaub braucht {article} Zustimmung vom Leiter [1].")
+    answer = world.ask(question, generator, embedder=embedder)
+    world.check(answer)
+    assert answer.mode == mode
+    assert any("Unpaid leave needs the manager's consent." in citation.quote for citation in answer.citations)
+    assert world.ask(question, generator).mode == "extractive"
 
 
 def test_a_document_withdrawn_while_the_model_writes_is_not_cited() -> None:

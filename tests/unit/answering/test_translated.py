@@ -1,0 +1,132 @@
+"""What a claim may say of a span in another language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tasks.answering.context import list_quotables
+from tasks.answering.support import find_support, read_evidence
+from tasks.answering.words import Stems
+from tasks.models import EmbedderSpec, Hit
+from tasks.ports import Embedder
+from tasks.settings import Settings
+from tasks.wiring import Application
+from tests.fakes.embedder import ConceptEmbedder
+from tests.fakes.passage_reader import FakePassageReader
+
+MANUAL = (
+    "The diaphragm of the TX-200 pump is replaced every 12 months. Sulphuric acid is not suitable for this pump. "
+    "Gloves must be worn at all times. The office calls back within 2 hours. Silver customers wait 48 hours, gold "
+    "customers 12 hours. Contracts are signed by Anna Weber. The canteen has a new coffee machine."
+)
+HOUSE = (
+    "Der Mindestbeitrag beträgt 25 Euro im Monat. Das Büro ist im ersten Stock. Hunde sind im Haus nicht erlaubt. "
+    "Der Parkplatz schließt abends. Die Kantine bietet montags Fisch an."
+)
+ALIKE = (
+    "diaphragm membran", "replaced gewechselt", "pump pumpe", "acid säure", "suitable eignet", "gloves handschuhe",
+    "worn getragen", "office büro", "calls ruft", "customers kunden", "wait warten", "contracts verträge",
+    "signed unterschreibt", "canteen kantine", "coffee kaffee", "machine maschine",
+)  # fmt: skip
+BILINGUAL = ConceptEmbedder(ALIKE)
+
+
+class Judge:
+    """The `EntailmentJudge` port: sure of nothing or of all."""
+
+    name = "fake"
+
+    def __init__(self, sure: float) -> None:
+        self._sure = sure
+
+    def measure_entailment(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        return [self._sure] * len(pairs)
+
+
+def supported_by(
+    claim: str, embedder: Embedder | None, text: str = MANUAL, *, judge: Judge | None = None, languages: str = "en de"
+) -> str | None:
+    spoken, asked = languages.split()
+    passages = FakePassageReader().add_document("manual.md", [text], title="Manual", language=spoken)
+    stems = Stems(asked)
+    shown = read_evidence(list_quotables([Hit(rank=1, score=1, passage=passages[0])]), stems)
+    support = find_support(claim, shown, stems, embedder=embedder, judge=judge)
+    return " ".join(one.quote for one in support.quotables) if support else None
+
+
+@pytest.mark.parametrize(
+    ("claim", "sentence"),
+    [
+        ("Die Membran der Pumpe TX-200 wird alle zwölf Monate gewechselt.", "The diaphragm of"),
+        ("Säure eignet sich nicht für die Pumpe.", "Sulphuric acid is not"),
+        ("Handschuhe müssen immer getragen werden.", "Gloves must be"),
+        ("Das Büro ruft innerhalb von 120 Minuten zurück.", "The office calls"),
+        ("Anna Weber unterschreibt die Verträge.", "Contracts are signed"),
+    ],
+)
+def test_what_a_document_says_in_another_language_is_supported(claim: str, sentence: str) -> None:
+    found = supported_by(claim, BILINGUAL)
+    assert found is not None
+    assert found.startswith(sentence)
+    assert supported_by(claim, BILINGUAL, judge=Judge(1.0)) == found
+    assert supported_by(claim, BILINGUAL, judge=Judge(0.1)) is None
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Die Membran der Pumpe TX-200 wird alle zehn Monate gewechselt.",
+        "Die Membran der Pumpe TX-200 wird alle zwölf Wochen gewechselt.",
+        "Die Membran der Pumpe TX-300 wird alle zwölf Monate gewechselt.",
+        "Säure eignet sich für die Pumpe.",
+        "Das Büro ruft nicht innerhalb von 2 Stunden zurück.",
+        "Handschuhe dürfen immer getragen werden.",
+        "Clara Weber unterschreibt die Verträge.",
+        "Gold-Kunden warten 48 Stunden.",
+        "Die Kantine verkauft Obst am Montag.",
+        "Der Parkplatz ist überdacht.",
+    ],
+)
+def test_another_number_unit_product_name_force_or_denial_is_not(claim: str) -> None:
+    assert supported_by(claim, BILINGUAL) is None
+
+
+def test_without_vectors_or_without_other_sentences_to_compare_nothing_tells() -> None:
+    claim = "Das Büro ruft innerhalb von 2 Stunden zurück."
+    assert supported_by(claim, None) is None
+    assert supported_by(claim, BILINGUAL, "The office calls back within 2 hours.") is None
+    assert supported_by(claim, BILINGUAL, "The office calls back within 2 hours. The canteen has coffee.")
+
+
+def test_words_of_another_language_do_not_hide_that_it_denies() -> None:
+    """Names and numbers alone make the sentences near, by which no verb is seen to be denied."""
+    text = "TX-200, TX-300 and Senta probes are not shipped to Dayton in 2026."
+    claim = "TX-200, TX-300 und Senta Sonden werden 2026 nach Dayton geliefert."
+    assert supported_by(claim, BILINGUAL, text) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["default", "e5"])
+@pytest.mark.parametrize(
+    ("languages", "text", "claim", "wrong"),
+    [
+        (
+            "en de",
+            MANUAL,
+            "Die Membran der TX-200 wird alle 12 Monate gewechselt.",
+            "Die Membran der TX-200 wird alle 18 Monate gewechselt.",
+        ),
+        (
+            "de en",
+            HOUSE,
+            "The minimum contribution is 25 euros a month.",
+            "The minimum contribution is 35 euros a month.",
+        ),
+    ],
+)
+def test_the_packaged_encoders_tell_what_is_meant(name: str, languages: str, text: str, claim: str, wrong: str) -> None:
+    embedder = Application(Settings()).asking_embedder(EmbedderSpec(name=name))
+    assert supported_by(claim, embedder, text, languages=languages)
+    assert supported_by(wrong, embedder, text, languages=languages) is None
