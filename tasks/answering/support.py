@@ -20,8 +20,9 @@ from tasks.answering.polarity import polarities_agree
 from tasks.answering.quantities import Quantity, find_agreeing, quantities_agree
 from tasks.answering.sentences import is_row
 from tasks.answering.statements import Evidence, Segment, Shown, Statement, read_shown, read_statement
-from tasks.answering.translated import deny_alike, is_foreign, is_unmistakable, list_translated
+from tasks.answering.translated import is_foreign, is_unmistakable, list_translated
 from tasks.answering.words import Stems
+from tasks.language import detect_language
 from tasks.ports import Embedder, EntailmentJudge
 
 _WIDEST_SPAN = 5
@@ -74,21 +75,26 @@ def find_support(
     statement = read_statement(claim, stems, shown.names)
     if not statement.topics and not statement.quantities:
         return None
+    language = detect_language(claim)
     nearest = _list_nearest(statement, shown, _LEAST_NEARNESS if judge is None else _LEAST_TO_JUDGE)
     scored = [
         (nearness + (_MARKED_BONUS if window[0].quotable.rank in marked else 0.0), window)
         for nearness, window in nearest
     ]
-    carrying: Iterator[Support] = (
+    carrying = (
         Support(tuple(one.quotable for one in window), score)
         for score, window in sorted(scored, key=lambda one: -one[0])
         if says_same(statement, window, language=stems.language)
+        and (not is_foreign(window[0], language) or is_unmistakable(statement, window))
     )
-    if embedder:
-        carrying = chain(carrying, _list_translated(claim, statement, shown, stems.language, embedder))
+    translated = (
+        Support((one.quotable,), score)
+        for score, one in (list_translated(claim, language, shown, embedder) if embedder else ())
+        if _agrees(statement, [one], stems.language) and is_unmistakable(statement, [one])
+    )
     if judge is None:
-        return next(carrying, None)
-    return _choose_entailed(claim, list(islice(carrying, _MOST_JUDGED)), judge)
+        return next(chain(carrying, translated), None)
+    return _choose_entailed(claim, [*islice(carrying, _MOST_JUDGED), *islice(translated, _MOST_JUDGED)], judge)
 
 
 def _choose_entailed(claim: str, likely: Sequence[Support], judge: EntailmentJudge) -> Support | None:
@@ -101,21 +107,11 @@ def _choose_entailed(claim: str, likely: Sequence[Support], judge: EntailmentJud
     return likely[best]._replace(score=sure[best]) if sure[best] >= _ENTAILED else None
 
 
-def _list_translated(
-    claim: str, statement: Statement, shown: Shown, language: str, embedder: Embedder
-) -> Iterator[Support]:
-    """Sentences in other languages that say the same, the nearest first."""
-    for score, one in list_translated(claim, language, shown, embedder):
-        if _agrees(statement, [one], language) and is_unmistakable(statement, one) and deny_alike(statement, [one]):
-            yield Support((one.quotable,), score)
-
-
 def says_same(claim: Statement, window: Sequence[Evidence], *, language: str) -> bool:
     """Whether nothing of the claim that must not differ differs from the span."""
     return (
         _agrees(claim, window, language)
         and polarities_agree(claim.clauses, [clause for one in window for clause in one.said.clauses])
-        and (deny_alike(claim, window) or not is_foreign(window[0], language))
         and not any(_is_exchanged(claim, one.segments) for one in window)
         and not _is_borrowed(claim, window)
         and not _is_of_other_row(claim, window)

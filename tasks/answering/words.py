@@ -44,6 +44,8 @@ _DENYING_CLAUSES = _read_list(
     " nicht nie niemals weder nichts niemand nirgends verboten untersagt unzulässig ungeeignet ausgeschlossen"
 )
 _DENYING_WORDS = _read_list("no non without kein keine keinem keinen keiner keines keinerlei ohne")
+LANGUAGES = frozenset(_STOP_WORDS)
+"""Those whose denials, modal words and dates are known."""
 _PIECE = 4
 _DIGIT = re.compile(r"\d")
 _ALL_STOP_WORDS = _STOP_WORDS["de"] | _STOP_WORDS["en"]

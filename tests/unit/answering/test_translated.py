@@ -9,8 +9,9 @@ import pytest
 from tasks.answering.context import list_quotables
 from tasks.answering.support import find_support, read_evidence
 from tasks.answering.words import Stems
+from tasks.errors import BackendUnavailable
 from tasks.models import EmbedderSpec, Hit
-from tasks.ports import Embedder
+from tasks.ports import Embedder, Vectors
 from tasks.settings import Settings
 from tasks.wiring import Application
 from tests.fakes.embedder import ConceptEmbedder
@@ -27,22 +28,23 @@ HOUSE = (
 )
 ALIKE = (
     "diaphragm membran", "replaced gewechselt", "pump pumpe", "acid säure", "suitable eignet", "gloves handschuhe",
-    "worn getragen", "office büro", "calls ruft", "customers kunden", "wait warten", "contracts verträge",
+    "worn getragen", "office büro", "calls ruft", "customers kunden", "wait waits warten wartet", "contracts verträge",
     "signed unterschreibt", "canteen kantine", "coffee kaffee", "machine maschine",
 )  # fmt: skip
 BILINGUAL = ConceptEmbedder(ALIKE)
 
 
 class Judge:
-    """The `EntailmentJudge` port: sure of nothing or of all."""
+    """The `EntailmentJudge` port: so sure of premises that hold a word, and of others not at all."""
 
     name = "fake"
 
-    def __init__(self, sure: float) -> None:
+    def __init__(self, sure: float, word: str = "") -> None:
         self._sure = sure
+        self._word = word
 
     def measure_entailment(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        return [self._sure] * len(pairs)
+        return [self._sure if self._word in premise else 0.0 for premise, _ in pairs]
 
 
 def supported_by(
@@ -102,9 +104,82 @@ def test_without_vectors_or_without_other_sentences_to_compare_nothing_tells() -
 
 def test_words_of_another_language_do_not_hide_that_it_denies() -> None:
     """Names and numbers alone make the sentences near, by which no verb is seen to be denied."""
-    text = "TX-200, TX-300 and Senta probes are not shipped to Dayton in 2026."
-    claim = "TX-200, TX-300 und Senta Sonden werden 2026 nach Dayton geliefert."
-    assert supported_by(claim, BILINGUAL, text) is None
+    claim = "TX-200, TX-300 und Senta werden 2026 nach Dayton geliefert."
+    said = "TX-200, TX-300 and Senta are {} to Dayton in 2026."
+    assert supported_by(claim, BILINGUAL, said.format("shipped"))
+    assert supported_by(claim, BILINGUAL, said.format("not shipped")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "wrong"),
+    [
+        (
+            "The old pump waits 48 hours, the new one 12 hours. The canteen has a coffee machine.",
+            None,
+            "Die Pumpe wartet 12 Stunden, bei Kunden.",
+        ),
+        (
+            "The pump waits 48, the new machine 12 hours. Contracts are signed. The canteen has coffee.",
+            None,
+            "Die Pumpe wartet 12 Stunden.",
+        ),
+        (
+            "Pump | Pressure (bar) | Temperature (°C)\nMachine | 6 | 80\nThe canteen has coffee.\nGloves are worn.",
+            None,
+            "Die Maschine hat einen Druck von 80 bar.",
+        ),
+        (
+            "The pump waits 12 hours. Contracts are signed. The canteen has coffee.",
+            "Die Pumpe kann 12 Stunden warten.",
+            "Die Pumpe kann 48 Stunden warten.",
+        ),
+        (
+            "Gloves are worn, and contracts are not signed. The canteen has coffee. The office calls.",
+            None,
+            "Handschuhe werden nicht getragen und Verträge unterschreibt man.",
+        ),
+        (
+            "No gloves are worn. Contracts are signed. The canteen has coffee. The office calls.",
+            "Handschuhe werden nicht getragen.",
+            "Handschuhe werden getragen.",
+        ),
+    ],
+)
+def test_whose_a_number_is_and_what_is_denied_is_not_guessed(text: str, right: str | None, wrong: str) -> None:
+    assert supported_by(wrong, BILINGUAL, text) is None
+    if right:
+        assert supported_by(right, BILINGUAL, text)
+
+
+def test_no_language_is_compared_whose_denials_are_not_known() -> None:
+    french = "Gants: ne gloves worn pas. Pump machine. Canteen coffee. Office calls."
+    claim = "Handschuhe werden bei der Arbeit immer getragen."
+    assert supported_by(claim, BILINGUAL, french, languages="en de")
+    assert supported_by(claim, BILINGUAL, french, languages="fr de") is None
+
+
+def test_an_answer_in_its_documents_language_is_compared_by_words_whatever_was_asked_in() -> None:
+    text = "Gloves are worn in the laboratory, but not in the office."
+    assert supported_by("Gloves are worn in the laboratory.", BILINGUAL, text)
+
+
+def test_a_judge_hears_of_translations_beside_sentences_that_share_a_name() -> None:
+    text = (
+        "Senta probes are blue. Senta probes cost little. Senta was founded in Dayton. Senta sells probes in Dayton. "
+        "Senta moved to Dayton. The canteen has coffee. Gloves are worn."
+    )
+    assert supported_by("Bei Senta werden Handschuhe getragen.", BILINGUAL, text, judge=Judge(1.0, "Gloves"))
+
+
+def test_a_server_of_vectors_that_does_not_answer_loses_no_answer() -> None:
+    class Silent(ConceptEmbedder):
+        def embed_documents(self, texts: Sequence[str]) -> Vectors:
+            raise BackendUnavailable("vectors: no answer", advice="start it")
+
+    claim = "Das Büro ruft innerhalb von 2 Stunden zurück."
+    assert supported_by(claim, Silent(ALIKE)) is None
+    english = "The office calls back within 2 hours."
+    assert supported_by(english, Silent(ALIKE), languages="en en") == english
 
 
 @pytest.mark.slow
