@@ -38,11 +38,13 @@ demo: $(MODELS)  ## the sample company once around: documents, answers, a short 
 
 .PHONY: test
 test: $(MODELS)  ## the tests; what needs a missing program says so and is skipped
-	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
+	@$(SHARING) $(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
 
 # Two processes, each with the whole of a file: many tests wait for a command or for a pause between retries. Files keep
 # their order, end-to-end tests before unit tests: the few long ones must not come last, with one process idle.
 PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# They compute beside each other (docs/decisions/0021).
+SHARING := GOMP_SPINCOUNT=2000
 
 .PHONY: check
 check: $(INSTALLED)  ## style, types, import rules, and the tests that need no server
@@ -50,7 +52,7 @@ check: $(INSTALLED)  ## style, types, import rules, and the tests that need no s
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q $(PARALLEL) tests/unit tests/contract -m quick
+	@$(SHARING) $(BIN)/python -m pytest -q $(PARALLEL) tests/unit tests/contract -m quick
 
 .PHONY: format
 format: $(INSTALLED)  ## format the code

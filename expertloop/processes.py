@@ -20,7 +20,7 @@ from uvicorn.supervisors import Multiprocess
 
 from expertloop.tether import Tether
 from tasks.errors import BackendUnavailable
-from tasks.settings import Settings, count_together, find_counts
+from tasks.settings import Settings, count_together, find_counts, share_cores
 
 APP = f"{__name__}:build_served_app"
 _HANGS_SECONDS = 60
@@ -41,6 +41,7 @@ def serve_in_processes(config: uvicorn.Config, listener: socket.socket) -> None:
     tether = Tether()
     with tempfile.TemporaryDirectory(prefix="expertloop-counts-") as counts:
         count_together(Path(counts), tether.mark)
+        share_cores()
         config.timeout_worker_healthcheck = _HANGS_SECONDS
         supervisor = Multiprocess(config, sockets=[listener])
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from expertloop.tether import Tether
 from tasks.errors import BackendUnavailable, ConfigurationError
-from tasks.settings import read_variables
+from tasks.settings import read_variables, share_cores
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -123,6 +123,7 @@ class Supervisor:
                 f"cannot write {self._logs}: {error.strerror}", advice="set EXPERTLOOP_HOME to a folder you may write"
             ) from error
         self._tether = Tether()
+        share_cores()
         for wanted in (signal.SIGINT, signal.SIGTERM):
             signal.signal(wanted, lambda *_: self._stop.set())
         return self

@@ -13,6 +13,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks import SPINNING, SPINS_ARE_OURS, SPINS_TOGETHER
+
 _COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 """Prometheus' own name; its library reads it once, when it is imported."""
 
@@ -256,6 +258,12 @@ def join_processes(rank: int, processes: int, *, shared: bool) -> None:
 def use_prefect_server(url: str) -> None:
     """Let flows of this process talk to a server, before Prefect is imported."""
     os.environ["PREFECT_API_URL"] = url
+
+
+def share_cores() -> None:
+    """Let the processes that this one starts from now on leave the cores to each other while they wait."""
+    if SPINS_ARE_OURS:
+        os.environ[SPINNING] = SPINS_TOGETHER
 
 
 def count_together(folder: Path, mark: Mapping[str, str]) -> None:

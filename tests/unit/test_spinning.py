@@ -8,11 +8,25 @@ import sys
 
 import pytest
 
-CODE = "import tasks, os; print(os.environ['GOMP_SPINCOUNT'])"
+CODE = "import tasks, os; {}; print(os.environ['GOMP_SPINCOUNT'])"
+SHARE = "from tasks.settings import share_cores; share_cores()"
 
 
-@pytest.mark.parametrize(("given", "kept"), [({}, "2000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
-def test_our_processes_spin_briefly_unless_somebody_says_otherwise(given: dict[str, str], kept: str) -> None:
+def read_count(code: str, given: dict[str, str]) -> str:
+    """What the processes of a process are given."""
     outside = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
-    done = subprocess.run([sys.executable, "-c", CODE], env=outside | given, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == kept
+    command = [sys.executable, "-c", CODE.format(code)]
+    done = subprocess.run(command, env=outside | given, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(("given", "alone", "together"), [({}, "10000", "2000"), ({"GOMP_SPINCOUNT": "7"}, "7", "7")])
+def test_waiting_threads_spin_briefly_and_most_briefly_beside_others(
+    given: dict[str, str], alone: str, together: str
+) -> None:
+    assert read_count("pass", given) == alone
+    assert read_count(SHARE, given) == together
+
+
+def test_what_several_processes_were_given_they_keep() -> None:
+    assert read_count("pass", {"GOMP_SPINCOUNT": read_count(SHARE, {})}) == "2000"

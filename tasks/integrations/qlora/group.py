@@ -19,6 +19,7 @@ from typing import IO, NamedTuple
 
 from tasks.errors import BackendUnavailable
 from tasks.integrations.qlora.messages import Assignment, Failure, Told, rebuild_error, write_assignment
+from tasks.settings import share_cores
 from tasks.training_ports import Report, TrainingJob, TrainingOutcome
 
 _WORKER = "tasks.integrations.qlora.worker"
@@ -41,6 +42,7 @@ class _Group:
     """
 
     def __init__(self, command: Sequence[str], count: int, log: IO[bytes]) -> None:
+        share_cores()
         pipe = subprocess.PIPE
         self.processes = [
             # In a session of its own: Ctrl-C is for us, who end them.

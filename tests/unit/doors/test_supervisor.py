@@ -100,6 +100,7 @@ def test_a_process_that_lived_well_for_a_while_starts_with_the_first_pause(tmp_p
 def supervised(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, int]]]:
     """A supervisor in a process of its own, and the pids of its sleeper and of what that started."""
     environment = {**read_variables(), "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("GOMP_SPINCOUNT", None)
     process = subprocess.Popen([sys.executable, "-c", GRANDPARENT, str(tmp_path)], env=environment)
     try:
         wait_until((tmp_path / "pids").exists)
@@ -119,6 +120,13 @@ def test_all_ends_with_the_supervisor_however_it_ends(
     process.send_signal(how)
     assert process.wait(timeout=LIMIT_SECONDS) == (-9 if how is signal.SIGKILL else 0)
     wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids.values()))
+
+
+def test_what_runs_together_leaves_the_cores_to_each_other(
+    supervised: tuple[subprocess.Popen[bytes], dict[str, int]],
+) -> None:
+    _, pids = supervised
+    assert {psutil.Process(pid).environ()["GOMP_SPINCOUNT"] for pid in pids.values()} == {"2000"}
 
 
 def test_a_tether_ends_what_carries_its_mark_and_nothing_else() -> None:
