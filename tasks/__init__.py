@@ -6,9 +6,9 @@ SPINNING = "GOMP_SPINCOUNT"
 """How often a thread of torch looks whether it may go on, before it sleeps: docs/decisions/0021."""
 SPINS_TOGETHER = "2000"
 """Where several processes compute on the same cores: who spins longer spins away the others' time."""
-SPINS_ARE_OURS = SPINNING not in os.environ  # noqa: TID251
-"""Whether nobody who knows better has set it."""
+SPINS_ALONE = "10000"
+SPINS_ARE_OURS = os.environ.get(SPINNING) in (None, SPINS_ALONE)  # noqa: TID251
+"""Whether nobody who knows better has set it: a process of ours that started this one has set the second."""
 
-# Before anything loads torch. As many as a process that is alone gains by. Not in settings.py, because no module of
-# ours is imported before this one.
-os.environ.setdefault(SPINNING, "10000")  # noqa: TID251
+# Before anything loads torch. Not in settings.py, because no module of ours is imported before this one.
+os.environ.setdefault(SPINNING, SPINS_ALONE)  # noqa: TID251

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -14,10 +15,13 @@ from tasks.answering.draft import Draft
 from tasks.answering.ending import read_said
 from tasks.answering.extract import choose_quotes
 from tasks.answering.statements import Shown
-from tasks.answering.support import find_support, read_evidence
+from tasks.answering.support import Support, find_support, read_evidence
+from tasks.errors import BackendUnavailable, RateLimited
 from tasks.models import EVERYONE
 from tasks.ports import Embedder, EntailmentJudge, TextReader
 from tasks.prompting import ContextPassage, read_code
+
+logger = logging.getLogger(__name__)
 
 _NEAR_BEST = 5
 _MOST_CONFLICTS = 2
@@ -81,17 +85,27 @@ class SupportedClaims:
         return read_code(self._draft.messages)
 
     def _support(self, claim: Claim) -> Statement | None:
+        try:
+            support = self._find_support(claim)
+        except (BackendUnavailable, RateLimited) as error:
+            if self._embedder is None:
+                raise
+            # What words tell is not lost for that, and nobody waits for it at the next claim.
+            logger.warning("translated claims not compared reason=%s", error)
+            self._embedder = None
+            support = self._find_support(claim)
+        return Statement(claim.text, support.quotables) if support else None
+
+    def _find_support(self, claim: Claim) -> Support | None:
         places = [rank for rank, _ in self._draft.context]
-        marked = frozenset(places[mark - 1] for mark in claim.marks if 1 <= mark <= len(places))
-        support = find_support(
+        return find_support(
             claim.text,
             self._evidence,
             self._draft.stems,
-            marked=marked,
+            marked=frozenset(places[mark - 1] for mark in claim.marks if 1 <= mark <= len(places)),
             judge=self._judge,
             embedder=self._embedder,
         )
-        return Statement(claim.text, support.quotables) if support else None
 
     @cached_property
     def _evidence(self) -> Shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import NamedTuple
 
 from tasks.answering.words import Negation, Stems, find_negations, is_stop_word
@@ -16,8 +17,19 @@ _IDIOMS = re.compile(
 )
 """Denials in form alone."""
 _ATTRIBUTE = re.compile(r"\b[Nn]icht ([^\W\d_]+e[mnrs]?) (?=[A-ZÄÖÜ])")
+_LACKING = re.compile(r"\b(?:non|without|ohne)\b")
 _SCOPE_STEMS = 2
 _COVERED = 0.5
+
+
+class Denial(Enum):
+    """Whether a text denies."""
+
+    NONE = "none"
+    PLAIN = "plain"
+    """It is one statement, which one word denies."""
+    UNCLEAR = "unclear"
+    """It has several statements or denials, or names what lacks something."""
 
 
 class Clause(NamedTuple):
@@ -43,6 +55,16 @@ def polarities_agree(claim: Sequence[Clause], evidence: Sequence[Clause]) -> boo
     return denied and all(
         _is_denied(clause, claim) for clause in evidence if clause.negated and _is_spoken_of(clause, claim)
     )
+
+
+def read_denial(text: str, stems: Stems) -> Denial:
+    """How a text denies, as far as that can be told without comparing words."""
+    folded = _drop_idioms(text)
+    denying = find_negations(folded)
+    if not denying:
+        return Denial.NONE
+    is_one = len(denying) == 1 and len([part for part in _merge(_split(folded), stems) if part.strip()]) == 1
+    return Denial.PLAIN if is_one and not _LACKING.search(folded) else Denial.UNCLEAR
 
 
 def _is_denied(clause: Clause, others: Sequence[Clause]) -> bool:

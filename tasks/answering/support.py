@@ -20,9 +20,8 @@ from tasks.answering.polarity import polarities_agree
 from tasks.answering.quantities import Quantity, find_agreeing, quantities_agree
 from tasks.answering.sentences import is_row
 from tasks.answering.statements import Evidence, Segment, Shown, Statement, read_shown, read_statement
-from tasks.answering.translated import is_foreign, is_unmistakable, list_translated
+from tasks.answering.translated import find_languages, is_foreign, is_unmistakable, list_translated
 from tasks.answering.words import Stems
-from tasks.language import detect_language
 from tasks.ports import Embedder, EntailmentJudge
 
 _WIDEST_SPAN = 5
@@ -31,6 +30,7 @@ _LEAST_NEARNESS = 0.4
 _LEAST_TO_JUDGE = 0.2
 """The same where a model reads both: a claim may share few words with what implies it."""
 _MOST_JUDGED = 4
+"""By their words, and as many translated ones."""
 _ENTAILED = 0.5
 _WIDEST_GAP = 0.1
 """A span that is less near than the nearest by more than this is about something else."""
@@ -71,11 +71,14 @@ def find_support(
         judge: Has the last word on spans that speak of the claim's subject and differ in nothing that must not differ;
             None: among those the words decide.
         embedder: Tells what sentences in other languages speak of; None: those carry nothing.
+
+    Raises:
+        BackendUnavailable, RateLimited: The server of the embedder or the judge does not answer.
     """
     statement = read_statement(claim, stems, shown.names)
     if not statement.topics and not statement.quantities:
         return None
-    language = detect_language(claim)
+    languages = find_languages(claim, stems.language)
     nearest = _list_nearest(statement, shown, _LEAST_NEARNESS if judge is None else _LEAST_TO_JUDGE)
     scored = [
         (nearness + (_MARKED_BONUS if window[0].quotable.rank in marked else 0.0), window)
@@ -85,16 +88,17 @@ def find_support(
         Support(tuple(one.quotable for one in window), score)
         for score, window in sorted(scored, key=lambda one: -one[0])
         if says_same(statement, window, language=stems.language)
-        and (not is_foreign(window[0], language) or is_unmistakable(statement, window))
+        and (not is_foreign(window[0], languages) or is_unmistakable(claim, statement, window, stems))
     )
     translated = (
         Support((one.quotable,), score)
-        for score, one in (list_translated(claim, language, shown, embedder) if embedder else ())
-        if _agrees(statement, [one], stems.language) and is_unmistakable(statement, [one])
+        for score, one in (list_translated(claim, languages, shown, embedder) if embedder else ())
+        if _agrees(statement, [one], stems.language) and is_unmistakable(claim, statement, [one], stems)
     )
     if judge is None:
         return next(chain(carrying, translated), None)
-    return _choose_entailed(claim, [*islice(carrying, _MOST_JUDGED), *islice(translated, _MOST_JUDGED)], judge)
+    likely = [*islice(carrying, _MOST_JUDGED), *islice(translated, _MOST_JUDGED)]
+    return _choose_entailed(claim, list({one.quotables: one for one in likely}.values()), judge)
 
 
 def _choose_entailed(claim: str, likely: Sequence[Support], judge: EntailmentJudge) -> Support | None:

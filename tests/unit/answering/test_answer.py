@@ -15,7 +15,7 @@ from tasks.answer_models import Answer, Calibration, OperatingPoint, Question, S
 from tasks.answering.answer import AnswerOptions, answer_questions
 from tasks.errors import BackendUnavailable
 from tasks.models import Passage
-from tasks.ports import Embedder
+from tasks.ports import Embedder, Vectors
 from tasks.prompting import PROMPT_VERSION, REFUSAL
 from tests.fakes.embedder import ConceptEmbedder
 from tests.fakes.generator import FakeGenerator
@@ -269,6 +269,28 @@ def test_a_german_answer_on_an_english_document_is_checked_by_its_vectors(articl
     assert answer.mode == mode
     assert any("Unpaid leave needs the manager's consent." in citation.quote for citation in answer.citations)
     assert world.ask(question, generator).mode == "extractive"
+
+
+def test_an_encoder_that_does_not_answer_any_more_loses_no_answer() -> None:
+    class Ending(ConceptEmbedder):
+        """Its server ends when the answer is written."""
+
+        asked = 0
+
+        def embed_queries(self, questions: Sequence[str]) -> Vectors:
+            if any("Urlaub" in question for question in questions):
+                self.asked += 1
+                raise BackendUnavailable("vectors: no answer", advice="start it")
+            return super().embed_queries(questions)
+
+    world, embedder = World(), Ending(["leave urlaub", "consent zustimmung"])
+    generator = FakeGenerator(
+        "Urlaub braucht Zustimmung. Urlaub nimmt jeder. Unpaid leave needs the manager's consent."
+    )
+    answer = world.ask("Was sagt die Leave policy: unpaid?", generator, embedder=embedder)
+    world.check(answer)
+    assert (answer.mode, answer.text) == ("generated", "Unpaid leave needs the manager's consent. [1]")
+    assert embedder.asked == 1, "nobody waits for it again"
 
 
 def test_a_document_withdrawn_while_the_model_writes_is_not_cited() -> None:

@@ -9,9 +9,8 @@ import pytest
 from tasks.answering.context import list_quotables
 from tasks.answering.support import find_support, read_evidence
 from tasks.answering.words import Stems
-from tasks.errors import BackendUnavailable
 from tasks.models import EmbedderSpec, Hit
-from tasks.ports import Embedder, Vectors
+from tasks.ports import Embedder
 from tasks.settings import Settings
 from tasks.wiring import Application
 from tests.fakes.embedder import ConceptEmbedder
@@ -29,7 +28,7 @@ HOUSE = (
 ALIKE = (
     "diaphragm membran", "replaced gewechselt", "pump pumpe", "acid säure", "suitable eignet", "gloves handschuhe",
     "worn getragen", "office büro", "calls ruft", "customers kunden", "wait waits warten wartet", "contracts verträge",
-    "signed unterschreibt", "canteen kantine", "coffee kaffee", "machine maschine",
+    "signed unterschreibt unterschrieben", "canteen kantine", "coffee kaffee", "machine maschine",
 )  # fmt: skip
 BILINGUAL = ConceptEmbedder(ALIKE)
 
@@ -91,7 +90,7 @@ def test_what_a_document_says_in_another_language_is_supported(claim: str, sente
         "Der Parkplatz ist überdacht.",
     ],
 )
-def test_another_number_unit_product_name_force_or_denial_is_not(claim: str) -> None:
+def test_another_number_unit_product_name_force_denial_or_subject_is_not(claim: str) -> None:
     assert supported_by(claim, BILINGUAL) is None
 
 
@@ -111,44 +110,40 @@ def test_words_of_another_language_do_not_hide_that_it_denies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "right", "wrong"),
+    ("claim", "clear", "mistakable"),
     [
         (
-            "The old pump waits 48 hours, the new one 12 hours. The canteen has a coffee machine.",
-            None,
-            "Die Pumpe wartet 12 Stunden, bei Kunden.",
-        ),
-        (
-            "The pump waits 48, the new machine 12 hours. Contracts are signed. The canteen has coffee.",
-            None,
             "Die Pumpe wartet 12 Stunden.",
+            "The pump waits 12 hours.",
+            "The old pump waits 48 hours, the new one 12 hours.",
+        ),
+        ("Die Pumpe wartet 12 Stunden.", "The pump waits 12 hours.", "The old pump waits 48, the new 12 hours."),
+        ("Die Pumpe wartet 2 Wochen.", "The pump waits 2 weeks.", "The pump waits 2 weeks, the machine 3 months."),
+        (
+            "Die Pumpe der Kunden wartet 12 Stunden.",
+            "The customers' pump waits 12 hours.",
+            "Pump 4 waits 12, 6.",
         ),
         (
-            "Pump | Pressure (bar) | Temperature (°C)\nMachine | 6 | 80\nThe canteen has coffee.\nGloves are worn.",
-            None,
-            "Die Maschine hat einen Druck von 80 bar.",
+            "Die Pumpe wartet 12 Stunden, die Maschine 48 Stunden.",
+            "",
+            "The pump waits 48 hours, the machine waits 12 hours.",
         ),
         (
-            "The pump waits 12 hours. Contracts are signed. The canteen has coffee.",
-            "Die Pumpe kann 12 Stunden warten.",
-            "Die Pumpe kann 48 Stunden warten.",
+            "Verträge werden nicht unterschrieben.",
+            "Contracts are not signed.",
+            "Gloves are not worn, contracts are signed.",
         ),
-        (
-            "Gloves are worn, and contracts are not signed. The canteen has coffee. The office calls.",
-            None,
-            "Handschuhe werden nicht getragen und Verträge unterschreibt man.",
-        ),
-        (
-            "No gloves are worn. Contracts are signed. The canteen has coffee. The office calls.",
-            "Handschuhe werden nicht getragen.",
-            "Handschuhe werden getragen.",
-        ),
+        ("Verträge werden nicht unterschrieben.", "No contracts are signed.", "Contracts without a stamp are signed."),
+        ("Handschuhe werden getragen.", "Gloves are worn.", "Gloves are not worn, and the machine is."),
+        ("Handschuhe sind nicht verboten.", "", "Gloves are forbidden for customers."),
     ],
 )
-def test_whose_a_number_is_and_what_is_denied_is_not_guessed(text: str, right: str | None, wrong: str) -> None:
-    assert supported_by(wrong, BILINGUAL, text) is None
-    if right:
-        assert supported_by(right, BILINGUAL, text)
+def test_whose_a_number_is_and_what_is_denied_is_not_guessed(claim: str, clear: str, mistakable: str) -> None:
+    others = " The canteen has coffee. The office calls. The diaphragm is replaced."
+    assert supported_by(claim, BILINGUAL, mistakable + others) is None
+    if clear:
+        assert supported_by(claim, BILINGUAL, clear + others) == clear
 
 
 def test_no_language_is_compared_whose_denials_are_not_known() -> None:
@@ -169,17 +164,6 @@ def test_a_judge_hears_of_translations_beside_sentences_that_share_a_name() -> N
         "Senta moved to Dayton. The canteen has coffee. Gloves are worn."
     )
     assert supported_by("Bei Senta werden Handschuhe getragen.", BILINGUAL, text, judge=Judge(1.0, "Gloves"))
-
-
-def test_a_server_of_vectors_that_does_not_answer_loses_no_answer() -> None:
-    class Silent(ConceptEmbedder):
-        def embed_documents(self, texts: Sequence[str]) -> Vectors:
-            raise BackendUnavailable("vectors: no answer", advice="start it")
-
-    claim = "Das Büro ruft innerhalb von 2 Stunden zurück."
-    assert supported_by(claim, Silent(ALIKE)) is None
-    english = "The office calls back within 2 hours."
-    assert supported_by(english, Silent(ALIKE), languages="en en") == english
 
 
 @pytest.mark.slow
