@@ -26,10 +26,8 @@ from tasks.answering.statements import Shown
 from tasks.answering.support import find_support, read_evidence
 from tasks.answering.words import Stems
 from tasks.documents.chunk import chunk_document
-from tasks.integrations.remembering import RememberingEmbedder
 from tasks.language import detect_language
 from tasks.models import Element, EmbedderSpec, Hit, PartitionedDocument, Passage
-from tasks.ports import Embedder
 from tasks.settings import Settings
 from tasks.wiring import Application
 
@@ -104,15 +102,10 @@ def swap_documents(claims: Sequence[Claim]) -> Iterator[Claim]:
 
 def judge(claim: Claim, app: Application) -> Judged:
     """Run the product's check on one claim."""
-    embedder = _open_embedder(app)
+    embedder = app.asking_embedder(EmbedderSpec(name=app.settings.embedder))
     shown, stems = read_document(claim.document, claim.language, app), Stems(claim.language)
     support = find_support(claim.claim, shown, stems, embedder=embedder)
     return Judged(claim, " / ".join(one.quote for one in support.quotables) if support else None)
-
-
-@cache
-def _open_embedder(app: Application) -> Embedder:
-    return RememberingEmbedder(app.embedder(EmbedderSpec(name=app.settings.embedder)))
 
 
 def print_tables(judged: Sequence[Judged]) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.calibration import ingest_set
 from bench.retrieval import DATA, REPOSITORY
-from bench.telequad import group, split_words
+from bench.telequad import group, load, split_words, write_documents
 from tasks.integrations.processor import describe_processor
 
 COMMAND = Path(sys.executable).with_name("expertloop")
@@ -54,7 +54,7 @@ def prepare(name: str, folder: Path) -> Path:
     if name != "telequad":
         return Path(ingest_set(name, folder).settings.home)
     home = folder / name
-    write_passages(home / "documents")
+    write_documents(group(load(DATA / "telequad")), home / "documents")
     run(home, "ingest", str(home / "documents"), "--json")
     return home
 
@@ -74,23 +74,10 @@ def read_enterprise() -> Iterator[dict[str, Any]]:
 
 def read_telequad() -> Iterator[dict[str, Any]]:
     """Those that the passage they were asked about does not answer."""
-    asked = (one for entry in load_telequad() for paragraph in entry["paragraphs"] for one in paragraph["qas"])
+    entries = load(DATA / "telequad")
+    asked = (one for entry in entries for paragraph in entry["paragraphs"] for one in paragraph["qas"])
     for number, one in enumerate(one for one in asked if one["is_impossible"]):
         yield {"id": f"t{number}", "question": one["question"], "answerable": False, "language": "en"}
-
-
-def load_telequad() -> list[dict[str, Any]]:
-    """Its entries."""
-    found: list[dict[str, Any]] = json.loads((DATA / "telequad" / "TeleQuAD-v4-full.json").read_text("utf-8"))["data"]
-    return found
-
-
-def write_passages(documents: Path) -> None:
-    """As bench/telequad.py has them."""
-    documents.mkdir(parents=True, exist_ok=True)
-    for name, entries in group(load_telequad()).items():
-        paragraphs = [one["context"] for entry in entries for one in entry["paragraphs"]]
-        (documents / name).write_text("\n\n".join(paragraphs), encoding="utf-8")
 
 
 def evaluate(home: Path, questions: Path, max_error: str, more: list[str]) -> dict[str, Any]:

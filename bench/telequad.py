@@ -16,7 +16,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,11 @@ def prepare(folder: Path, home: Path) -> None:
     done = home / "prepared"
     if done.exists():
         return
-    data = json.loads((folder / "TeleQuAD-v4-full.json").read_text(encoding="utf-8"))["data"]
-    documents = home / "documents"
-    documents.mkdir(parents=True, exist_ok=True)
-    pairs = home / "pairs.jsonl"
+    documents, pairs = home / "documents", home / "pairs.jsonl"
+    found = group(load(folder))
+    write_documents(found, documents)
     with pairs.open("w", encoding="utf-8") as stream:
-        for name, entries in group(data).items():
-            paragraphs = [one for entry in entries for one in entry["paragraphs"]]
-            (documents / name).write_text("\n\n".join(one["context"] for one in paragraphs), encoding="utf-8")
+        for name, paragraphs in found.items():
             stream.writelines(json.dumps(pair) + "\n" for one in paragraphs for pair in make_pairs(one, name))
     run(home, "ingest", str(documents))
     print(run(home, "curate", "import", str(pairs))[-700:])
@@ -84,12 +81,25 @@ def prepare(folder: Path, home: Path) -> None:
     done.touch()
 
 
+def load(folder: Path) -> list[dict[str, Any]]:
+    """The entries of the data set."""
+    found: list[dict[str, Any]] = json.loads((folder / "TeleQuAD-v4-full.json").read_text(encoding="utf-8"))["data"]
+    return found
+
+
+def write_documents(paragraphs: Mapping[str, list[dict[str, Any]]], folder: Path) -> None:
+    """One file a document."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, parts in paragraphs.items():
+        (folder / name).write_text("\n\n".join(one["context"] for one in parts), encoding="utf-8")
+
+
 def group(data: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Entries by the document they become: one an entry of a specification, one a web page."""
+    """Paragraphs by the document they become: one an entry of a specification, one a web page."""
     found: dict[str, list[dict[str, Any]]] = {}
     for entry in data:
         name = entry["title"] if entry["source"].startswith("3GPP") else entry["source"]
-        found.setdefault(re.sub(r"[^A-Za-z0-9.-]+", "_", name)[-120:] + ".txt", []).append(entry)
+        found.setdefault(re.sub(r"[^A-Za-z0-9.-]+", "_", name)[-120:] + ".txt", []).extend(entry["paragraphs"])
     return found
 
 
