@@ -251,10 +251,10 @@ def evaluate_arms(app: Application, models: ArmModels, request: ArmsRequest | No
             advice="approve pairs of more documents, then run: expertloop curate snapshot",
         )
     results = {
-        arm: _ask_arm(app, arm, examples, generator, with_passages=with_passages, request=request)
+        arm: ask_arm(app, arm, examples, generator, with_passages=with_passages, request=request)
         for arm, (generator, with_passages) in models.list_arms().items()
     }
-    forgetting = _probe(app, models, request)
+    forgetting = probe_forgetting(app, models, request)
     judged = JudgedArms(dataset.dataset_id, models.adapter_id, models.champion_id, forgetting)
     report = report_arms(judged, results, resamples=request.resamples)
     app.arms.write_report(app.settings.tenant, StoredReport(report=report, decision=decide_promotion(app, report)))
@@ -320,7 +320,7 @@ def advise(app: Application) -> Advice:
     return advise_company(app.company_facts())
 
 
-def _ask_arm(
+def ask_arm(
     app: Application,
     arm: ArmName,
     examples: Sequence[Example],
@@ -329,6 +329,16 @@ def _ask_arm(
     with_passages: bool,
     request: ArmsRequest,
 ) -> list[ArmResult]:
+    """One arm's scored answers, in the order of the examples; those that are stored are not asked again.
+
+    Args:
+        app: Whose settings decide the prompts.
+        arm: Its name, for whoever watches.
+        examples: Held-out questions.
+        generator: Who is asked.
+        with_passages: Whether the frozen passages are shown.
+        request: Who watches.
+    """
     settings, glossary = app.settings, app.glossary
     options = ArmOptions(settings.tenant, settings.answer_passages, settings.answer_tokens)
     prompts = plan_prompts(examples, generator, options, with_passages=with_passages)
@@ -346,7 +356,7 @@ def _ask_arm(
     ]
 
 
-def _probe(app: Application, models: ArmModels, request: ArmsRequest) -> Forgetting | None:
+def probe_forgetting(app: Application, models: ArmModels, request: ArmsRequest) -> Forgetting | None:
     """What the candidate forgot; None without one."""
     if models.tuned is None:
         return None

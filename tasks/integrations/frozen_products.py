@@ -4,14 +4,18 @@ Many rows, as those of a prompt, take long to multiply. Where float32 is multipl
 multiplied in float32 (docs/decisions/0026): half of its memory, and its speed. What is computed is as exact: either way
 sums are float32 and rounded once.
 
-Few rows, as one new token of each answer, take longer to read the weights than to multiply. Weights that came out of
-llama.cpp's Q4_1, as those of the packaged model, are packed into four bits again (docs/decisions/0029).
+Few rows, as one new token of each answer, take longer to read the weights than to multiply, so fewer bytes are read:
+of weights in bfloat16 that came out of llama.cpp's Q4_1, as those of the packaged model, the four bits that they were
+(docs/decisions/0029); of weights in float32, which processors without bfloat16 compute with, halves
+(docs/decisions/0031).
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import psutil
 import torch
 from typing_extensions import override
 
@@ -19,9 +23,13 @@ MANY_ROWS = 64
 """From so many on float32 is faster, the change of the weights' dtype included."""
 FEW_ROWS = 16
 """Up to so many four bits are faster than bfloat16."""
+HALF_ROWS = 32
+"""Up to so many halves are faster than float32 in every shape that was timed."""
 _GROUP = 32
 """Weights of a row that share a scale and a lowest value, in Q4_1."""
 _STEPS = 15
+_SPARED = 3
+"""Times the bytes that halves take are to be free, for keys, values and whatever else runs."""
 _TOLERANCE = 2**-7
 """Of a group's largest weight: what rounding to bfloat16 moves levels that are equally far from each other."""
 
@@ -29,13 +37,41 @@ _ROWS_AT_ONCE = 256
 """What they take then stays in a processor's cache, and whoever has others shows it by the first."""
 
 
-class PackedWeight(NamedTuple):
+class FourBits(NamedTuple):
     """Weights of four bits, as torch's products read them."""
 
     levels: torch.Tensor
     """[out x in / 2] bytes, in an order of torch's own."""
     scales_zeros: torch.Tensor
     """[in / 32 x out x 2]: a weight is scale x (level - 8) + zero."""
+
+    bias: torch.Tensor | None
+
+    def fits(self, rows: int, dtype: torch.dtype) -> bool:
+        """Whether so many rows are multiplied faster by these than by the weights themselves."""
+        return rows <= FEW_ROWS and dtype is torch.bfloat16
+
+    def multiply(self, inputs: torch.Tensor) -> torch.Tensor:
+        """[... x in] to [... x out]."""
+        rows = inputs.reshape(-1, inputs.shape[-1]).contiguous()
+        product: torch.Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self.levels, _GROUP, self.scales_zeros)
+        product = product.reshape(*inputs.shape[:-1], -1)
+        return product if self.bias is None else product + self.bias
+
+
+class Halves(NamedTuple):
+    """Weights in float16 as FBGEMM reads them, which multiplies and sums them in float32; and the bias."""
+
+    packed: Any
+
+    def fits(self, rows: int, dtype: torch.dtype) -> bool:
+        """Whether so many rows are multiplied faster by these than by the weights themselves."""
+        return rows <= HALF_ROWS and dtype is torch.float32
+
+    def multiply(self, inputs: torch.Tensor) -> torch.Tensor:
+        """[... x in] to [... x out]."""
+        product: torch.Tensor = torch.ops.quantized.linear_dynamic_fp16.default(inputs, self.packed)
+        return product
 
 
 def widen_products(model: Any) -> None:
@@ -46,12 +82,24 @@ def widen_products(model: Any) -> None:
 
 
 def pack_products(model: Any) -> None:
-    """Let linear maps of a model on the processor that came out of four bits read those for few rows: for inference."""
-    if not multiplies_four_bits():
-        return
-    for name, layer in list(model.named_modules()):
-        if type(layer) in {torch.nn.Linear, FrozenLinear} and (packed := pack_weight(layer.weight)):
+    """Let linear maps of a model on the processor read fewer bytes of weights for few rows: for inference."""
+    linears = {name: one for name, one in model.named_modules() if type(one) in {torch.nn.Linear, FrozenLinear}}
+    halves = multiplies_halves() and _have_room(sum(one.weight.nbytes // 2 for one in linears.values()))
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # FBGEMM packs with one
+        found = list(threads.map(lambda one: _pack(one, halves=halves), linears.values()))
+    for (name, layer), packed in zip(linears.items(), found, strict=True):
+        if packed:
             _freeze(model, name, layer).packed = packed
+
+
+def multiplies_halves() -> bool:
+    """Whether there is a product of float32 by float16 on this processor."""
+    return "fbgemm" in torch.backends.quantized.supported_engines
+
+
+def _have_room(size: int) -> bool:
+    """Whether so many bytes are a small part of the memory that is free: what is packed comes beside the weights."""
+    return psutil.virtual_memory().available > _SPARED * size
 
 
 def multiplies_four_bits() -> bool:
@@ -63,7 +111,7 @@ class FrozenLinear(torch.nn.Linear):
     """A linear map whose weights never change."""
 
     is_wide = False
-    packed: PackedWeight | None = None
+    packed: FourBits | Halves | None = None
 
     @override
     def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -72,11 +120,8 @@ class FrozenLinear(torch.nn.Linear):
         if self.is_wide and rows >= MANY_ROWS:
             product: torch.Tensor = _WideProduct.apply(input, self.weight, self.bias)
             return product
-        if self.packed and rows <= FEW_ROWS and input.dtype is torch.bfloat16 and not torch.is_grad_enabled():
-            flat = input.reshape(rows, self.in_features).contiguous()
-            product = torch.ops.aten._weight_int4pack_mm_for_cpu(flat, self.packed.levels, _GROUP, self.packed[1])
-            product = product.reshape(*input.shape[:-1], self.out_features)
-            return product if self.bias is None else product + self.bias
+        if self.packed and self.packed.fits(rows, input.dtype) and not torch.is_grad_enabled():
+            return self.packed.multiply(input)
         return super().forward(input)
 
 
@@ -90,13 +135,27 @@ def _freeze(model: Any, name: str, layer: torch.nn.Linear) -> FrozenLinear:
 
 
 @torch.no_grad()
-def pack_weight(weight: torch.Tensor) -> PackedWeight | None:
+def _pack(layer: torch.nn.Linear, *, halves: bool) -> FourBits | Halves | None:
+    if layer.weight.dtype is torch.bfloat16 and multiplies_four_bits():
+        return pack_four_bits(layer.weight, layer.bias)
+    return pack_halves(layer.weight, layer.bias) if layer.weight.dtype is torch.float32 and halves else None
+
+
+def pack_halves(weight: torch.Tensor, bias: torch.Tensor | None) -> Halves | None:
+    """Weights [out x in] in float32 that lose no more than rounding in float16; None: one is too large for that."""
+    least, most = weight.aminmax()
+    if not max(-least, most) <= torch.finfo(torch.float16).max:
+        return None
+    return Halves(torch.ops.quantized.linear_prepack_fp16(weight, bias))
+
+
+def pack_four_bits(weight: torch.Tensor, bias: torch.Tensor | None) -> FourBits | None:
     """Weights [out x in] in bfloat16 of which each group of 32 in a row has 16 values, equally far from each other.
 
     None: they have others, as those of a model that was never in four bits.
     """
     rows, columns = weight.shape
-    if columns % _GROUP or rows % 16 or weight.dtype is not torch.bfloat16:
+    if columns % _GROUP or rows % 16:
         return None
     parts = []
     for some in torch.split(weight, _ROWS_AT_ONCE):
@@ -106,7 +165,7 @@ def pack_weight(weight: torch.Tensor) -> PackedWeight | None:
     levels, low, step = map(torch.cat, zip(*parts, strict=True))
     scales_zeros = torch.stack([step, low + (_STEPS + 1) / 2 * step], -1).transpose(0, 1).contiguous()
     packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(levels.reshape(rows, columns), 1)
-    return PackedWeight(packed, scales_zeros.to(weight.dtype))
+    return FourBits(packed, scales_zeros.to(weight.dtype), bias)
 
 
 def _find_levels(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None:

@@ -39,8 +39,11 @@ def attend_fastest(model: Any, *, wide: bool) -> None:
 def _make_mask(*arguments: Any, **given: Any) -> torch.Tensor | None:
     """None also where a text goes on whose beginning is known: `_attend` sees that by the lengths.
 
-    Without it attention computes half of all positions by all of them, with it those that ask by all.
+    Without it attention computes half of all positions by all of them, with it those that ask by all. A single position
+    has one that hides nothing: with it transformers lets the heads that share keys read them together.
     """
+    if given["q_length"] == 1:
+        return sdpa_mask(*arguments, **given | {"allow_is_causal_skip": False})
     window, length = given.get("local_size"), given["kv_length"]
     is_whole = given.get("attention_mask") is None and given.get("allow_is_causal_skip", True)
     is_faster = 1 < given["q_length"] < length <= _LEAST_GAIN * given["q_length"]

@@ -22,7 +22,7 @@ ASKED = 12
 def shell(shell: CommandLine, api_url: str) -> CommandLine:
     (shell.folder / "company").mkdir()
     (shell.folder / "company" / "opening.txt").write_text("The canteen opens at noon and closes at two.")
-    shell = shell.set(PREFECT_API_URL=api_url)
+    shell = shell.set(PREFECT_API_URL=api_url, GOMP_SPINCOUNT="10000")
     assert shell.run("ingest", "company", "--json").code == 0
     return shell
 
@@ -66,6 +66,7 @@ def test_two_processes_answer_at_one_port_count_together_and_outlive_a_kill_and_
         assert {count_answers(server) for _ in range(6)} == {ASKED}
         first = list_workers(server)
         assert len(first) == 2
+        assert {one.environ()["GOMP_SPINCOUNT"] for one in first.values()} == {"2000"}, "they share the cores"
         next(iter(first.values())).kill()
         wait_until(lambda: len(list_workers(server).keys() - first.keys()) == 1, what="a process in its place")
         wait_until(lambda: {ask(server, key) for _ in range(8)} == {200}, what="answers of both")

@@ -1,8 +1,9 @@
-"""Products of weights that never change: many rows in float32, few rows in the four bits that they came from."""
+"""Products of weights that never change: many rows in float32, few rows by weights of fewer bytes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,10 +11,19 @@ import torch
 
 from tasks.integrations import causal_models, frozen_products
 from tasks.integrations.causal_models import load_model
-from tasks.integrations.frozen_products import FEW_ROWS, FrozenLinear, pack_products, pack_weight, widen_products
+from tasks.integrations.frozen_products import (
+    FEW_ROWS,
+    HALF_ROWS,
+    FrozenLinear,
+    multiplies_halves,
+    pack_four_bits,
+    pack_products,
+    widen_products,
+)
 from tests.fakes.tiny_models import save_tiny_phi
 
 ROWS = 96
+needs_halves = pytest.mark.skipif(not multiplies_halves(), reason="torch has no FBGEMM on this processor")
 
 
 @pytest.fixture(scope="module")
@@ -122,19 +132,80 @@ def draw_one_other() -> torch.Tensor:
         draw_one_other().bfloat16(),
         draw_levels(32, 64)[:, :48].bfloat16(),
         draw_levels(40, 64).bfloat16(),
-        draw_levels(32, 64),
-        draw_levels(32, 64).half(),
     ],
-    ids=["never in four bits", "one row was not", "no whole groups", "rows that torch cannot pack", "float32", "half"],
+    ids=["never in four bits", "one row was not", "no whole groups", "rows that torch cannot pack"],
 )
 @pytest.mark.usefixtures("packing")
 def test_other_weights_stay_as_they_are(weight: torch.Tensor) -> None:
-    assert pack_weight(weight) is None
+    assert pack_four_bits(weight, None) is None
+    assert not is_packed(weight)
+
+
+def is_packed(weight: torch.Tensor) -> bool:
     linear = torch.nn.Linear(weight.shape[1], weight.shape[0])
     linear.weight = torch.nn.Parameter(weight, requires_grad=False)
     model = torch.nn.Sequential(linear)
     pack_products(model)
-    assert model[0] is linear
+    assert isinstance(model[0], FrozenLinear) is (model[0] is not linear)
+    return model[0] is not linear
+
+
+@needs_halves
+@pytest.mark.parametrize("rows", [1, 5, HALF_ROWS])
+@pytest.mark.parametrize("shape", [(96, 64), (33, 50), (1, 7)])
+@torch.inference_mode()
+def test_few_rows_of_float32_are_multiplied_by_halves(shape: tuple[int, int], rows: int) -> None:
+    torch.manual_seed(2)
+    inputs = torch.randn(rows, 3, shape[1])[:, -1:]  # not of one piece, as a prompt's last token
+    model = torch.nn.Sequential(torch.nn.Linear(shape[1], shape[0]))
+    linear: Any = model[0]
+    rounded = torch.nn.functional.linear(inputs.double(), linear.weight.half().double(), linear.bias.double())
+    pack_products(model)
+    frozen: Any = model[0]
+    frozen.weight.fill_(torch.nan)  # to show that these are not read
+    packed = model(inputs)
+    assert packed.dtype is torch.float32
+    torch.testing.assert_close(packed, rounded.float(), rtol=1e-5, atol=1e-5)
+
+
+@needs_halves
+def test_a_gradient_and_more_rows_go_through_the_float32_weights() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(64, 96)).requires_grad_(False)
+    inputs, many = torch.randn(2, 64).requires_grad_(), torch.randn(HALF_ROWS + 1, 64)
+    wanted, wanted_many = model(inputs), model(many)
+    pack_products(model)
+    assert isinstance(model[0], FrozenLinear)
+    assert torch.equal(model(inputs), wanted)
+    with torch.no_grad():
+        assert not torch.equal(model(inputs), wanted)
+        assert torch.equal(model(many), wanted_many)
+
+
+@needs_halves
+@pytest.mark.parametrize(
+    ("largest", "dtype", "is_in_halves"),
+    [
+        (65504.0, torch.float32, True),
+        (65520.0, torch.float32, False),
+        (-65520.0, torch.float32, False),
+        (torch.nan, torch.float32, False),
+        (1.0, torch.float16, False),
+        (1.0, torch.bfloat16, False),
+    ],
+)
+def test_only_float32_that_fits_is_kept_in_halves(largest: float, dtype: torch.dtype, *, is_in_halves: bool) -> None:
+    weight = torch.randn(32, 48, dtype=dtype)
+    weight[3, 5] = largest
+    assert is_packed(weight) is is_in_halves
+
+
+def test_halves_are_not_kept_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = torch.randn(32, 48)
+    memory = SimpleNamespace(available=3 * weight.nbytes // 2)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    assert not is_packed(weight)
+    memory.available += 1
+    assert is_packed(weight) is multiplies_halves()
 
 
 @pytest.mark.parametrize(("capability", "is_packed"), [("AVX512", True), ("AVX2", False), ("DEFAULT", False)])

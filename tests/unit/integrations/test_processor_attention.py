@@ -67,6 +67,21 @@ def test_a_window_is_still_kept() -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("window", [None, 16])
+def test_heads_that_share_keys_write_on_as_they_read(window: int | None) -> None:
+    torch.manual_seed(4)
+    config = MistralConfig(
+        vocab_size=128, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, sliding_window=window,
+    )  # fmt: skip
+    model: Any = MistralForCausalLM(config)
+    model.eval()
+    whole = read_in_pieces(model, [TOKENS])
+    attend_fastest(model, wide=False)
+    torch.testing.assert_close(read_in_pieces(model, [60, 34, 1, 1]), whole)
+
+
+@torch.inference_mode()
 def test_a_widened_attention_is_as_near_to_float32_as_a_narrow_one(phi: Path) -> None:
     exact = read_in_pieces(load_model(phi, dtype="float32"), [20, 76])
     narrow = load_model(phi, dtype="float32").bfloat16()

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tasks import SPINNING, SPINS_ALONE, SPINS_TOGETHER
 from tasks.errors import BackendUnavailable, ConfigurationError, TrainingDiverged
 from tasks.integrations.qlora import QLoRATrainer
 from tasks.integrations.qlora.group import train_in_group
@@ -112,15 +113,18 @@ def test_a_killed_process_ends_the_other_and_the_same_call_goes_on_to_the_same_a
     assert far_apart(tmp_path, together[0]) < 1e-5
 
 
-def test_when_the_one_that_started_them_is_killed_they_end_too(phi: Path, tmp_path: Path) -> None:
+def test_they_leave_the_cores_to_each_other_and_end_when_the_one_that_started_them_is_killed(
+    phi: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "tests.fakes.killed_training", str(phi), str(tmp_path), "2"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), SPINNING: SPINS_ALONE}
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         next(line for line in process.stdout if line.strip() == "1")
         workers = psutil.Process(process.pid).children()
+        spinning = [one.environ()[SPINNING] for one in workers]
         process.send_signal(signal.SIGKILL)
-    assert len(workers) == 2
+    assert spinning == [SPINS_TOGETHER] * 2
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
 

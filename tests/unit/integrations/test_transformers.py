@@ -115,14 +115,17 @@ def test_a_prompt_whose_time_is_over_is_not_even_read_to_its_end(smollm2: Transf
 
 def test_an_instruction_is_read_once_whatever_is_asked_with_it(phi: Path, tmp_path: Path) -> None:
     asked, unknown = chat("How long is it?"), chat("How long is it?", "Say hello.")
-    alone = TransformersGenerator(str(phi), cache=tmp_path, dtype="float32").generate([asked], max_tokens=1)
+    (alone,) = TransformersGenerator(str(phi), cache=tmp_path, dtype="float32").generate([asked], max_tokens=1)
     generator = TransformersGenerator(str(phi), cache=tmp_path, dtype="float32")
     read: list[int] = []
     with generator.borrow_model() as (model, tokenizer):
         model.get_input_embeddings().register_forward_hook(lambda _module, given, _out: read.append(given[0].numel()))
     generator.generate([chat("Anything at all")], max_tokens=1)
     read.clear()
-    assert generator.generate([asked], max_tokens=1) == alone
+    (again,) = generator.generate([asked], max_tokens=1)
+    # Fewer rows at once may be multiplied by other means.
+    assert again.mean_logprob == pytest.approx(alone.mean_logprob, abs=1e-4)
+    assert again == alone.model_copy(update={"mean_logprob": again.mean_logprob})
     end = encode_text(tokenizer, "How long is it?") + encode_messages(tokenizer, asked)[-len("*n*n") :]
     assert read == [len(end) - 1, 1], "the last token of a prompt is read with the first step of writing"
     generator.generate([unknown], max_tokens=1)
