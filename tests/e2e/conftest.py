@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,32 @@ def shell(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+DATABASES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(params=DATABASES)
 def shell_on_both(request: pytest.FixtureRequest, shell: CommandLine) -> Iterator[CommandLine]:
     """A shell whose commands keep their state in each of the databases."""
+    with keeping_state(request) as settings:
+        yield shell.set(**settings)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def either_database(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Settings under which a file's tests keep their state in each of the databases."""
+    with keeping_state(request) as settings:
+        yield settings
+
+
+@contextmanager
+def keeping_state(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Settings for the database of a parameter; an empty one, gone at the end."""
     if request.param == "sqlite":
-        yield shell
+        yield {}
         return
     server: PostgreSQLServer = request.getfixturevalue("postgresql")
     name = server.create_database()
-    yield shell.set(EXPERTLOOP_DATABASE_URL=server.url(name))
+    yield {"EXPERTLOOP_DATABASE_URL": server.url(name)}
     server.drop_database(name)
 
 

@@ -61,13 +61,13 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory, api_url: str) -> Company:
+def company(tmp_path_factory: pytest.TempPathFactory, api_url: str, either_database: dict[str, str]) -> Company:
     folder = tmp_path_factory.mktemp("company")
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     (folder / "sources.yaml").write_text(SOURCES)
-    shell = CommandLine(folder).set(PREFECT_API_URL=api_url)
+    shell = CommandLine(folder).set(PREFECT_API_URL=api_url, **either_database)
     return Company(shell, shell.run("ingest", "--json"))
 
 
@@ -186,7 +186,8 @@ def test_an_unknown_source_is_named_with_the_known_ones(company: Company) -> Non
 
 
 def test_another_home_is_another_world(company: Company) -> None:
-    other = company.shell.set(EXPERTLOOP_HOME="other-home")
+    settings = {name: value for name, value in company.shell.settings.items() if name != "EXPERTLOOP_DATABASE_URL"}
+    other = CommandLine(company.shell.folder, settings).set(EXPERTLOOP_HOME="other-home")
     assert other.run("documents", "--json").records == []
     assert other.run("search", "canteen", "--json").record["hits"] == []
     answer = other.run("ask", "When does the canteen open?", "--json").record

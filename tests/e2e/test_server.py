@@ -54,7 +54,7 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory, api_url: str) -> CommandLine:
+def shell(tmp_path_factory: pytest.TempPathFactory, api_url: str, either_database: dict[str, str]) -> CommandLine:
     """A shell in which the documents are ingested."""
     folder = tmp_path_factory.mktemp("company")
     for name, text in FILES.items():
@@ -64,7 +64,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory, api_url: str) -> CommandLine
     (folder / "sources.yaml").write_text(SOURCES)
     # The machine may be busy with other tests: what waits is not sent away for that.
     limits = {"EXPERTLOOP_RATE_PER_MINUTE": "0", "EXPERTLOOP_QUEUE_TIMEOUT_SECONDS": "300"}
-    shell = CommandLine(folder).set(PREFECT_API_URL=api_url, **limits)
+    shell = CommandLine(folder).set(PREFECT_API_URL=api_url, **limits, **either_database)
     assert shell.run("ingest", "--json").code == 0
     return shell
 

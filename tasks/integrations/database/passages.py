@@ -111,10 +111,12 @@ class DatabasePassages:
             .join(versions, versions.c.version_id == documents.c.live_version_id)
             .where(documents.c.document_id == document_id, *readable(tenant, principals))
         )
-        for row in self._rows(query):
-            fields = dict(row)
-            return ReadableDocument(outdated=fields.pop("state") == "outdated", **fields)
-        return None
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            return None
+        fields = dict(row)
+        return ReadableDocument(outdated=fields.pop("state") == "outdated", **fields)
 
     def find_page(self, tenant: str, document_id: str, principals: frozenset[str], offset: int) -> int | None:
         """The page of the live text's character, counted from 1, where its format has pages and they may read it."""
@@ -131,20 +133,14 @@ class DatabasePassages:
     def _read(self, tenant: str, principals: frozenset[str], wanted: sa.ColumnElement[bool]) -> list[Passage]:
         with self._database.read() as connection:
             visible = [_Seen(*row) for row in connection.execute(_visible(tenant, principals).where(wanted))]
-        with self._lock:
-            known = {seen: self._remembered[seen] for seen in visible if seen in self._remembered}
-        missing = {seen.chunk_id: seen for seen in visible if seen not in known}
-        if missing:
-            made = {missing[row["chunk_id"]]: row for row in self._rows(_content(missing))}
-            known |= {seen: _passage(seen, row) for seen, row in made.items()}
             with self._lock:
-                self._remembered.update((seen, known[seen]) for seen in made)
-        # A version swept between the two queries has no chunks any more, and is not live.
-        return [known[seen] for seen in visible if seen in known]
-
-    def _rows(self, query: sa.Select[Any]) -> Iterable[Any]:
-        with self._database.read() as connection:
-            return connection.execute(query).mappings().all()
+                known = {seen: self._remembered[seen] for seen in visible if seen in self._remembered}
+            missing = {seen.chunk_id: seen for seen in visible if seen not in known}
+            rows: Sequence[Any] = connection.execute(_content(missing)).mappings().all() if missing else ()
+        made = {(seen := missing[row["chunk_id"]]): _passage(seen, row) for row in rows}
+        with self._lock:
+            self._remembered.update(made)
+        return [known[seen] if seen in known else made[seen] for seen in visible]
 
 
 class _Texts:
