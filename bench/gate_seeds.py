@@ -4,8 +4,9 @@
 
 FOLDER and HOME as of bench/telequad.py, whose documents, pairs and settings these are. Every seed is trained twice,
 once with the answers of the training split dealt out anew among its questions, and judged against the base model with
-passages by the product's own comparison and gate. Then the right ones are judged against each other, each pair on
---resamples test sets drawn by document with replacement. Killed, the same command goes on where it was.
+passages by the product's own comparison and gate. Then each right one is judged against each other right one, on
+--resamples test sets drawn by document with replacement: around the difference that these two have on these questions,
+so twenty of them are one observation. Killed, the same command goes on where it was.
 """
 
 from __future__ import annotations
@@ -78,11 +79,12 @@ def main() -> None:
         tell(trained.name, judge(app, trained, "base+rag", rival))
         right += [trained] * is_right
     random = np.random.default_rng(0)
-    for champion, candidate in itertools.combinations(right, 2):
+    for champion, candidate in itertools.permutations(right, 2):
         said: Counter[str] = Counter()
         for _ in range(arguments.resamples):
             before, after = resample(champion.results, candidate.results, random)
-            said[judge(app, candidate._replace(results=after), "champion+rag", before).decision] += 1
+            decision = judge(app, candidate._replace(results=after), "champion+rag", before)
+            said[f"{decision.decision} ({decision.reasons[0].partition(':')[0]})"] += 1
         print(f"{candidate.name} against {champion.name}, {arguments.resamples} test sets: {dict(said)}", flush=True)
 
 

@@ -167,10 +167,15 @@ def describe_numbers(dtype: str) -> str:
     """
     import torch
 
+    from tasks.integrations.frozen_products import multiplies_halves
+
     device = "cuda" if torch.cuda.is_available() else "cpu"
     chosen = choose_dtype(device) if dtype == "auto" else dtype
-    widened = device == "cpu" and chosen == "bfloat16" and not gains_by_bfloat16()
-    return f"{chosen}, multiplied in float32: faster on this processor" if widened else chosen
+    if device == "cpu" and chosen == "bfloat16" and not gains_by_bfloat16():
+        return f"{chosen}, multiplied in float32: faster on this processor"
+    if device == "cpu" and chosen == "float32" and multiplies_halves():
+        return f"{chosen}, new tokens by weights in float16: faster on this processor"
+    return chosen
 
 
 def multiply_fastest(model: Any, dtype: Any) -> None:

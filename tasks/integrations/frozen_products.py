@@ -15,9 +15,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import psutil
 import torch
 from typing_extensions import override
+
+from tasks.integrations.processor import count_free_bytes
 
 MANY_ROWS = 64
 """From so many on float32 is faster, the change of the weights' dtype included."""
@@ -28,6 +29,8 @@ HALF_ROWS = 32
 _GROUP = 32
 """Weights of a row that share a scale and a lowest value, in Q4_1."""
 _STEPS = 15
+_ROUNDING = 2**-11
+"""Of a number: the most that rounding to float16 takes from it."""
 _SPARED = 3
 """Times the bytes that halves take are to be free, for keys, values and whatever else runs."""
 _TOLERANCE = 2**-7
@@ -84,7 +87,8 @@ def widen_products(model: Any) -> None:
 def pack_products(model: Any) -> None:
     """Let linear maps of a model on the processor read fewer bytes of weights for few rows: for inference."""
     linears = {name: one for name, one in model.named_modules() if type(one) in {torch.nn.Linear, FrozenLinear}}
-    halves = multiplies_halves() and _have_room(sum(one.weight.nbytes // 2 for one in linears.values()))
+    size = sum(one.weight.nbytes // 2 for one in linears.values())
+    halves = multiplies_halves() and count_free_bytes() > _SPARED * size
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # FBGEMM packs with one
         found = list(threads.map(lambda one: _pack(one, halves=halves), linears.values()))
     for (name, layer), packed in zip(linears.items(), found, strict=True):
@@ -93,13 +97,8 @@ def pack_products(model: Any) -> None:
 
 
 def multiplies_halves() -> bool:
-    """Whether there is a product of float32 by float16 on this processor."""
-    return "fbgemm" in torch.backends.quantized.supported_engines
-
-
-def _have_room(size: int) -> bool:
-    """Whether so many bytes are a small part of the memory that is free: what is packed comes beside the weights."""
-    return psutil.virtual_memory().available > _SPARED * size
+    """Whether there is a product of float32 by float16 on this processor: FBGEMM's, which torch calls x86, too."""
+    return torch.backends.quantized.engine in {"fbgemm", "x86"}
 
 
 def multiplies_four_bits() -> bool:
@@ -120,7 +119,8 @@ class FrozenLinear(torch.nn.Linear):
         if self.is_wide and rows >= MANY_ROWS:
             product: torch.Tensor = _WideProduct.apply(input, self.weight, self.bias)
             return product
-        if self.packed and self.packed.fits(rows, input.dtype) and not torch.is_grad_enabled():
+        is_few = self.packed and rows and input.dim() > 1 and self.packed.fits(rows, input.dtype)
+        if self.packed and is_few and not torch.is_grad_enabled():
             return self.packed.multiply(input)
         return super().forward(input)
 
@@ -142,10 +142,16 @@ def _pack(layer: torch.nn.Linear, *, halves: bool) -> FourBits | Halves | None:
 
 
 def pack_halves(weight: torch.Tensor, bias: torch.Tensor | None) -> Halves | None:
-    """Weights [out x in] in float32 that lose no more than rounding in float16; None: one is too large for that."""
-    least, most = weight.aminmax()
-    if not max(-least, most) <= torch.finfo(torch.float16).max:
+    """Weights [out x in] in float32 of which each row loses no more than rounding in float16.
+
+    None: some are larger than it holds, or so small that it has few digits for them.
+    """
+    if not weight.numel() or weight.is_meta:
         return None
+    for some in torch.split(weight, _ROWS_AT_ONCE):
+        lost = some.half().float().sub_(some).norm(dim=1)
+        if not (lost <= _ROUNDING * some.norm(dim=1)).all():
+            return None
     return Halves(torch.ops.quantized.linear_prepack_fp16(weight, bias))
 
 

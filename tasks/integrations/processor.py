@@ -98,3 +98,20 @@ def _ask_cpuinfo() -> tuple[str, frozenset[str]]:
 
     info = cpuinfo.get_cpu_info()
     return str(info.get("brand_raw", "")), frozenset(info.get("flags", ()))
+
+
+def count_free_bytes(limits: Path = Path("/sys/fs/cgroup")) -> int:
+    """Memory that this process may still take: what the machine has free, cut by a container's limit.
+
+    Args:
+        limits: The control group's folder; its pages of files are not counted as taken.
+    """
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit = (limits / "memory.max").read_text().strip()
+        taken = dict(line.split() for line in (limits / "memory.stat").read_text().splitlines())["anon"]
+        return free if limit == "max" else max(0, min(free, int(limit) - int(taken)))
+    except (OSError, ValueError, KeyError):
+        return free

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
@@ -39,11 +40,8 @@ def attend_fastest(model: Any, *, wide: bool) -> None:
 def _make_mask(*arguments: Any, **given: Any) -> torch.Tensor | None:
     """None also where a text goes on whose beginning is known: `_attend` sees that by the lengths.
 
-    Without it attention computes half of all positions by all of them, with it those that ask by all. A single position
-    has one that hides nothing: with it transformers lets the heads that share keys read them together.
+    Without it attention computes half of all positions by all of them, with it those that ask by all.
     """
-    if given["q_length"] == 1:
-        return sdpa_mask(*arguments, **given | {"allow_is_causal_skip": False})
     window, length = given.get("local_size"), given["kv_length"]
     is_whole = given.get("attention_mask") is None and given.get("allow_is_causal_skip", True)
     is_faster = 1 < given["q_length"] < length <= _LEAST_GAIN * given["q_length"]
@@ -67,6 +65,13 @@ def _attend(
         with torch.autocast(query.device.type, enabled=False):
             attended, _ = _attend(module, query.float(), key.float(), value.float(), mask, wide=False, **rest)
         return attended.to(query.dtype), None
+    sharing = query.shape[1] // key.shape[1]
+    is_plain = mask is None and rest.get("position_bias") is None and rest.get("softcap") is None
+    if is_plain and query.shape[2] == 1 and sharing > 1:
+        # Heads that share keys are positions that see all of them: else torch reads the keys once for each.
+        grouped = query.reshape(query.shape[0], key.shape[1], sharing, query.shape[3])
+        attended = scaled_dot_product_attention(grouped, key, value, scale=rest.get("scaling"))
+        return attended.reshape(query.shape[0], 1, query.shape[1], value.shape[3]), None
     known = key.shape[2] - query.shape[2]
     if mask is not None or query.shape[2] == 1 or not known:
         return sdpa_attention_forward(module, query, key, value, mask, **rest)

@@ -17,6 +17,7 @@ from tasks.integrations.frozen_products import (
     FrozenLinear,
     multiplies_halves,
     pack_four_bits,
+    pack_halves,
     pack_products,
     widen_products,
 )
@@ -189,6 +190,7 @@ def test_a_gradient_and_more_rows_go_through_the_float32_weights() -> None:
         (65520.0, torch.float32, False),
         (-65520.0, torch.float32, False),
         (torch.nan, torch.float32, False),
+        (torch.inf, torch.float32, False),
         (1.0, torch.float16, False),
         (1.0, torch.bfloat16, False),
     ],
@@ -197,6 +199,26 @@ def test_only_float32_that_fits_is_kept_in_halves(largest: float, dtype: torch.d
     weight = torch.randn(32, 48, dtype=dtype)
     weight[3, 5] = largest
     assert is_packed(weight) is is_in_halves
+
+
+@needs_halves
+@pytest.mark.parametrize(("size", "is_in_halves"), [(1e-4, True), (1e-6, False)])
+def test_a_row_of_numbers_too_small_for_float16_is_not_kept_in_it(size: float, *, is_in_halves: bool) -> None:
+    weight = torch.randn(32, 48)
+    weight[7] = torch.linspace(1, 2, 48) * size
+    assert is_packed(weight) is is_in_halves
+
+
+@needs_halves
+@torch.inference_mode()
+def test_what_has_no_rows_or_no_weights_is_multiplied_as_before() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(64, 96))
+    whole = model(torch.ones(64))
+    pack_products(model)
+    assert torch.equal(model(torch.ones(64)), whole)
+    assert model(torch.ones(0, 64)).shape == (0, 96)
+    assert pack_halves(torch.zeros(0, 64), None) is None
+    assert pack_halves(torch.zeros(32, 64, device="meta"), None) is None
 
 
 def test_halves_are_not_kept_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,16 +276,18 @@ def test_without_amx_what_is_kept_in_bfloat16_is_multiplied_in_float32(
 
 
 @pytest.mark.parametrize(
-    ("dtype", "gains", "told"),
+    ("dtype", "gains", "halves", "told"),
     [
-        ("bfloat16", False, "bfloat16, multiplied in float32: faster on this processor"),
-        ("bfloat16", True, "bfloat16"),
-        ("float32", False, "float32"),
+        ("bfloat16", False, True, "bfloat16, multiplied in float32: faster on this processor"),
+        ("bfloat16", True, True, "bfloat16"),
+        ("float32", False, True, "float32, new tokens by weights in float16: faster on this processor"),
+        ("float32", False, False, "float32"),
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, whose arithmetic is its own")
 def test_the_doctor_is_told_what_is_kept_and_what_is_multiplied(
-    monkeypatch: pytest.MonkeyPatch, dtype: str, told: str, *, gains: bool
+    monkeypatch: pytest.MonkeyPatch, dtype: str, told: str, *, gains: bool, halves: bool
 ) -> None:
     monkeypatch.setattr(causal_models, "gains_by_bfloat16", lambda: gains)
+    monkeypatch.setattr(frozen_products, "multiplies_halves", lambda: halves)
     assert causal_models.describe_numbers(dtype) == told

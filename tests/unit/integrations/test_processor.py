@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tasks.integrations.processor import Processor, choose_backend, count_cores, describe_processor, parse_cpuinfo
+from tasks.integrations.processor import (
+    Processor,
+    choose_backend,
+    count_cores,
+    count_free_bytes,
+    describe_processor,
+    parse_cpuinfo,
+)
 
 
 def test_name_and_flags_are_read_from_the_first_processor() -> None:
@@ -53,6 +61,26 @@ def test_without_a_container_the_affinity_counts(tmp_path: Path) -> None:
     limit.write_text("max 100000\n")
 
     assert count_cores(limit) == count_cores(tmp_path / "absent") >= 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "counted", "free"),
+    [
+        ("1000", "anon 300\nfile 600\n", 700),
+        ("1000", "anon 1300\nfile 0\n", 0),
+        ("9000", "anon 300\nfile 600\n", 5000),
+        ("max", "anon 300\nfile 600\n", 5000),
+        ("1000", "file 600\n", 5000),
+    ],
+)
+def test_free_memory_is_what_the_container_leaves_of_the_machines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, counted: str, free: int
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=5000))
+    assert count_free_bytes(tmp_path) == 5000
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.stat").write_text(counted)
+    assert count_free_bytes(tmp_path) == free
 
 
 def test_this_machine_has_a_name_and_cores() -> None:
