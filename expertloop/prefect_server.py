@@ -75,7 +75,10 @@ def _start(port: int, log: Path) -> subprocess.Popen[bytes]:
         with log.open("wb") as output:
             # -P: a folder `tasks` or `flows` where the command is called is not ours.
             command = [sys.executable, "-P", "-m", __name__, str(port), str(os.getpid())]
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603
+            # In a session of its own: what ends our process group must not take it from under a run that still reports.
+            return subprocess.Popen(  # noqa: S603
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
     except OSError as error:
         raise ConfigurationError(
             f"cannot write {log}: {error.strerror}", advice="set EXPERTLOOP_HOME to a folder you may write"
@@ -91,6 +94,11 @@ def _await_health(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
             if httpx.get(f"{url}/health", timeout=5).is_success:
                 return
         time.sleep(0.1)
+    if server.poll() is None:
+        raise BackendUnavailable(
+            f"the temporary Prefect server did not answer within {STARTUP_SECONDS:.0f} s: the machine is busy",
+            advice="run it again, or start a server of your own and set PREFECT_API_URL",
+        )
     raise BackendUnavailable("the temporary Prefect server did not start", advice=f"its reasons are in {log}")
 
 

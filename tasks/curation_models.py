@@ -196,7 +196,7 @@ class ReportLine(Noun):
     """What became of one row of a file: every row that is not simply taken has one."""
 
     row: int = Field(ge=1, description="as the program that made the file counts, its header line included")
-    outcome: Literal["rejected", "duplicate", "flagged"]
+    outcome: Literal["rejected", "duplicate", "flagged", "ignored"]
     reason: str
     message: str
     advice: str

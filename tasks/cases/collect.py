@@ -6,14 +6,17 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from tasks.case_models import Case, derive_case_id
 from tasks.cases.mails import Mail, clean_body, read_mail, strip_markup
 from tasks.cases.process import Process
 from tasks.cases_ports import CaseSource, CaseStore, Mailbox
+from tasks.encodings import guess_encoding
 from tasks.errors import ConfigurationError
 from tasks.models import hash_text
 
@@ -108,6 +111,8 @@ class Collector:
         body = texts["text"] or texts["body"]
         if body.lstrip()[:1] == "<" and "</" in body:
             body = strip_markup(body)
+        if "\N{REPLACEMENT CHARACTER}" in body:
+            problems.append("characters that could not be read were replaced")
         mail = Mail(texts["from"], (), texts["subject"], clean_body(body, problems), "", "", (), tuple(problems))
         return self._make(texts["id"], mail, _groups(row.get("groups"), where))
 
@@ -172,7 +177,7 @@ def _list_files(path: Path) -> list[Path]:
 
 
 def _read_lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+    with file.open(encoding=guess_encoding(file), errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -187,7 +192,7 @@ def _read_lines(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _read_csv(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     csv.field_size_limit(_MAX_FIELD)
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+    with file.open(encoding=guess_encoding(file), errors="replace", newline="") as lines:
         first = lines.readline()
         lines.seek(0)
         rows = csv.DictReader(lines, delimiter=";" if first.count(";") > first.count(",") else ",")
@@ -199,7 +204,9 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     value = row.get(name)
     if value is None:
         return ""
-    if isinstance(value, str | int):
+    if isinstance(value, Decimal | float) and value == int(value):
+        return str(int(value))  # a number of a table's key
+    if isinstance(value, str | int | Decimal | UUID):
         return str(value)
     raise ConfigurationError(f"{where}: {name} is no text", advice=f"write {name} as a string")
 

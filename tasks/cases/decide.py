@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from tasks.case_models import Asked, Case, Decision
 from tasks.cases.classify import Classified
-from tasks.cases.process import Process, Rule
+from tasks.cases.process import COMPARED, Process, Rule
 
-_COMPARED = re.compile(r"\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)\s*")
 NOT = "not "
 _OPERATORS = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
 
@@ -65,11 +63,20 @@ def condition_holds(condition: Any, value: Any) -> bool:
         return any(condition_holds(one, value) for one in condition)
     if isinstance(condition, bool) or isinstance(value, bool):
         return condition is value
-    if isinstance(condition, str) and (compared := _COMPARED.fullmatch(condition)):
-        return isinstance(value, int | float) and bool(_OPERATORS[compared[1]](value, float(compared[2])))
+    if isinstance(condition, str) and (compared := COMPARED.fullmatch(condition)):
+        number = _read_number(value)
+        return number is not None and bool(_OPERATORS[compared[1]](number, float(compared[2])))
     if isinstance(value, str):
         return fnmatchcase(value.casefold(), str(condition).casefold())
     return bool(value == condition)
+
+
+def _read_number(value: Any) -> float | None:
+    """Of a fact as JSON has it: a `Decimal` of the company's model is a text there."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _rate(asked: Asked) -> float:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from tasks.case_models import Case
 from tasks.cases.process import FieldSpec, Process
@@ -62,8 +63,10 @@ def read_number(text: str) -> float:
 
 def _find_first(patterns: Sequence[str], text: str) -> str | None:
     for pattern in patterns:
-        if match := re.search(pattern, text, re.IGNORECASE if pattern.islower() else 0):
-            return " ".join(match[1].split())
+        for match in re.finditer(pattern, text, re.IGNORECASE if pattern.islower() else 0):
+            # Of alternatives only one has taken part.
+            if said := next((" ".join(group.split()) for group in match.groups() if group and group.strip()), None):
+                return said
     return None
 
 
@@ -90,5 +93,16 @@ def _fill(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
         except ValidationError as error:
             refused = {str(one["loc"][0]) for one in error.errors() if one["loc"]} & set(kept)
             if not refused:  # a required field that the text does not say
-                return {name: kept.get(name) for name in model.model_fields}
+                return {name: _read_alone(field, kept.get(name)) for name, field in model.model_fields.items()}
             kept = {name: value for name, value in kept.items() if name not in refused}
+
+
+def _read_alone(field: FieldInfo, value: Any) -> Any:
+    """A value of a model that cannot be made as a whole, in its field's own type; as it is where that says nothing."""
+    if value is None:
+        return None
+    adapter = TypeAdapter(field.annotation or Any)
+    try:
+        return adapter.dump_python(adapter.validate_python(value), mode="json")
+    except ValidationError:
+        return value

@@ -6,6 +6,7 @@ Only Python's own parser: it reads broken mails without raising, and a remote pi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
 from email.utils import getaddresses, parseaddr
@@ -15,7 +16,8 @@ from typing import NamedTuple
 MAX_CHARACTERS = 100_000
 """Of a body: no person reads more, and what is asked stands before it."""
 
-_SKIPPED = frozenset({"style", "script", "head", "title", "noscript"})
+_SKIPPED = frozenset({"style", "script", "title", "noscript"})
+"""Not "head": its end may be left out."""
 _BREAKING = frozenset({"p", "br", "div", "tr", "li", "h1", "h2", "h3", "h4", "table", "blockquote"})
 _QUOTES = re.compile(
     r"^(?:>|On .{4,120} wrote:\s*$|Am .{4,120} schrieb .{0,120}:\s*$|"
@@ -23,6 +25,13 @@ _QUOTES = re.compile(
     re.IGNORECASE,
 )
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
+_MAIL_SERVERS = frozenset({"mailer-daemon", "postmaster"})
+_MACHINES_SUBJECTS = re.compile(
+    r"(?:(?:automatic reply|auto-?\s?reply|autoresponse|automatische antwort|out of (?:the )?office(?: reply)?|"
+    r"abwesenheitsnotiz|abwesenheit|undeliverable|unzustellbar|returned mail)\s*:|"
+    r"undelivered mail returned to sender|delivery status notification|mail delivery failed)",
+    re.IGNORECASE,
+)
 
 
 class Mail(NamedTuple):
@@ -50,7 +59,7 @@ def read_mail(content: bytes) -> Mail:
         body=clean_body(body, problems),
         message_id=_header(message, "Message-ID").strip(),
         automatic=_find_automatic(message),
-        attachments=tuple(part.get_filename() or part.get_content_type() for part in message.iter_attachments()),
+        attachments=tuple(part.get_filename() or part.get_content_type() for part in _list_attachments(message)),
         problems=tuple(problems),
     )
 
@@ -61,12 +70,15 @@ def clean_body(text: str, problems: list[str]) -> str:
         problems.append(f"only the first {MAX_CHARACTERS} of {len(text)} characters were read")
         text = text[:MAX_CHARACTERS]
     kept: list[str] = []
-    for line in text.splitlines():
+    lines = [line.rstrip() for line in text.splitlines()]
+    for number, line in enumerate(lines):
         if _QUOTES.match(line.strip()):
-            if line.lstrip().startswith(">"):
+            following = next((one.lstrip() for one in lines[number + 1 :] if one.strip()), "")
+            # Who answers below what they quote has said nothing above it, and marks what is not theirs.
+            if line.lstrip().startswith(">") or (following.startswith(">") and not any(kept)):
                 continue
             break
-        kept.append(line.rstrip())
+        kept.append(line)
     return "\n".join(kept).strip()
 
 
@@ -122,6 +134,14 @@ def _read_body(message: EmailMessage, problems: list[str]) -> str:
     return strip_markup(_decode(html, problems)) if not text.strip() and html is not None else text
 
 
+def _list_attachments(message: EmailMessage) -> Iterator[MIMEPart]:
+    """Also of a mail that is nothing but one."""
+    if message.get_content_maintype() == "multipart":
+        yield from message.iter_attachments()
+    elif message.get_body(preferencelist=("plain", "html")) is None:
+        yield message
+
+
 def _decode(part: MIMEPart, problems: list[str]) -> str:
     """In the declared encoding, else in those that mails have when they lie about it."""
     payload = part.get_payload(decode=True)
@@ -130,7 +150,7 @@ def _decode(part: MIMEPart, problems: list[str]) -> str:
     for encoding in (declared, "utf-8", "windows-1252"):
         try:
             text = content.decode(encoding)
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, ValueError):  # unknown, wrong, "undefined", or no name at all
             continue
         if encoding != declared:
             problems.append(f"it says it is in {declared!r}, and was read as {encoding}")
@@ -150,6 +170,14 @@ def _find_automatic(message: EmailMessage) -> str:
     for name in ("X-Autoreply", "X-Autorespond", "X-Auto-Response-Suppress", "List-Id", "List-Unsubscribe"):
         if _header(message, name):
             return name
-    if _header(message, "Return-Path").strip() == "<>" or message.get_content_type() == "multipart/report":
+    name = parseaddr(_header(message, "From"))[1].partition("@")[0].casefold()
+    if (
+        _header(message, "Return-Path").strip() == "<>"
+        or message.get_content_type() == "multipart/report"
+        or name in _MAIL_SERVERS
+    ):
         return "a mail server's report"
+    # What some programs write who do not say it in a header.
+    if told := _MACHINES_SUBJECTS.match(_header(message, "Subject").strip()):
+        return f"Subject: {told[0]}"
     return ""

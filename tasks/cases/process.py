@@ -26,6 +26,10 @@ PROCESS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 """A folder's name, never a path: a process brings code along, and nobody from outside says where that lies."""
 
 
+COMPARED = re.compile(r"\s*(<=|>=|<|>)\s*(-?\d+(?:\.\d+)?)\s*")
+"""A condition that compares with a number."""
+
+
 def _check_pattern(pattern: str) -> str:
     try:
         compiled = re.compile(pattern)
@@ -51,7 +55,9 @@ class UrgencySpec(Noun):
 
 
 class FieldSpec(Noun):
-    """How a field of the model is found in a text without a model: a pattern's group 1, or the largest sum of money."""
+    """How a field of the model is found in a text without a model: what the first group of a pattern that took part
+    holds, or the largest sum of money.
+    """
 
     patterns: tuple[Annotated[str, AfterValidator(_check_pattern)], ...] = ()
     kind: Literal["pattern", "money"] = "pattern"
@@ -167,8 +173,9 @@ def _load_model(place: Path, name: str) -> type[BaseModel]:
     sys.modules[module_name] = module  # pydantic resolves annotations through it
     try:
         spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError, TypeError) as error:
-        raise ConfigurationError(f"{place}: {error}", advice="correct the model; it may import pydantic") from error
+    except Exception as error:
+        said = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ConfigurationError(f"{place}: {said}", advice="correct the model; it may import pydantic") from error
     model = getattr(module, name, None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise ConfigurationError(f"{place} has no pydantic model {name}", advice="see `model` in process.yaml")
@@ -195,12 +202,26 @@ def _unknown(name: str, known: set[str]) -> str:
     return f"unknown field {name!r}; known are {', '.join(sorted(known))}"
 
 
+def check_comparison(condition: str) -> str | None:
+    """What is wrong with a condition that begins like a comparison: it would never hold, or mean another number."""
+    said = condition.removeprefix("not ").strip()
+    if not said.startswith(("<", ">", "=")):
+        return None
+    compared = COMPARED.fullmatch(said)
+    if compared and not re.fullmatch(r"-?\d{1,3}\.\d{3}", compared[2]):
+        return None
+    return f"{condition!r} compares with no plain number: write it as '> 1000', without a unit or marks for thousands"
+
+
 def _check_condition(file: ProcessFile, known: set[str], name: str, condition: Any) -> str | None:
     if name not in known and name not in FACTS:
         return _unknown(name, {*known, *FACTS})
+    wanted = condition if isinstance(condition, list) else [condition]
+    for one in wanted:
+        if isinstance(one, str) and (fault := check_comparison(one)):
+            return fault
     choices = {"route": list(file.routes), "urgency": list(file.urgencies)}.get(name)
     if choices is None:
         return None
-    wanted = condition if isinstance(condition, list) else [condition]
     missing = [one for one in wanted if str(one).removeprefix("not ") not in choices]
     return f"there is no {name} {missing[0]!r}" if missing else None

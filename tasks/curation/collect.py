@@ -16,6 +16,7 @@ from tasks.curation.rows import Draft, Fault, Quoted, read_draft
 from tasks.curation_models import (
     CitedDocument,
     Evidence,
+    Finding,
     HistoryEntry,
     ImportSummary,
     Origin,
@@ -23,6 +24,7 @@ from tasks.curation_models import (
     PairState,
     ReportLine,
     derive_pair_id,
+    intersect_readers,
 )
 from tasks.curation_ports import IndexedPair, RawRow
 from tasks.language import UNDETERMINED, detect_language
@@ -169,6 +171,8 @@ class Importer:
                 self._report_duplicate(draft, "an earlier row", before.pair_id)
             else:
                 self._counts["unchanged"] += 1
+                if fault := _find_ignored(draft, pair, before):
+                    self._say(draft.row, "ignored", fault, before.pair_id)
         return new
 
     def _finish(self, new: Sequence[tuple[Draft, Pair]]) -> list[IndexedPair]:
@@ -182,7 +186,7 @@ class Importer:
             if too_long:
                 self._reject(Fault(draft.row, too_long.code, too_long.message, too_long.advice))
                 continue
-            decided = _decide_state(checked.pair)
+            decided = _decide_state(_check_readers(checked.pair))
             self._count(draft, decided)
             stored.append(checked._replace(pair=decided))
         return stored
@@ -231,7 +235,11 @@ class Importer:
         self._say(draft.row, "duplicate", Fault(draft.row, "duplicate", message, "remove one of the two rows"), pair_id)
 
     def _say(
-        self, row: int, outcome: Literal["rejected", "duplicate", "flagged"], fault: Fault, pair_id: str | None
+        self,
+        row: int,
+        outcome: Literal["rejected", "duplicate", "flagged", "ignored"],
+        fault: Fault,
+        pair_id: str | None,
     ) -> None:
         line = ReportLine(
             row=row,
@@ -274,6 +282,36 @@ def _anchor_proposal(desk: Desk, proposal: Evidence) -> Evidence:
             "version_id": document.version_id,
         }
     )
+
+
+def _find_ignored(draft: Draft, pair: Pair, before: Pair) -> Fault | None:
+    """What a row says of a pair that is there and says it otherwise: a row changes no pair."""
+    spans, known = ({(one.document_id, one.quote) for one in of.evidence} for of in (pair, before))
+    ignored = {
+        "rejects it": draft.state is PairState.REJECTED and before.state is not PairState.REJECTED,
+        "names other groups": draft.groups is not None and set(draft.groups) != set(before.groups or ()),
+        "quotes other words": not spans <= known,
+    }
+    if not any(ignored.values()):
+        return None
+    said = " and ".join(what for what, holds in ignored.items() if holds)
+    advice = "a row changes no pair that is there: curate reject ID, or curate edit ID"
+    return Fault(draft.row, "known", f"the pair is there since an earlier import; the row {said}", advice)
+
+
+def _check_readers(pair: Pair) -> Pair:
+    """A pair that nobody may read is one that nobody may approve, however it comes."""
+    if not pair.evidence or intersect_readers(
+        [*(one.groups for one in pair.evidence), *([pair.groups] if pair.groups is not None else [])]
+    ):
+        return pair
+    finding = Finding(
+        code="no-readers",
+        message="nobody may read all documents it quotes",
+        advice="quote documents with common readers, correct its groups, or reject it",
+        final=True,
+    )
+    return pair.model_copy(update={"findings": (*pair.findings, finding)})
 
 
 def _decide_state(pair: Pair) -> Pair:

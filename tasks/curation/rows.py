@@ -97,7 +97,7 @@ def _read(number: int, fields: Mapping[str, Any]) -> Draft:
         ),
         quoted=_read_evidence(fields),
         state=PairState(state),
-        language=_read_optional(fields, "language"),
+        language=_read_language(fields),
         author=_read_optional(fields, "author"),
         groups=_read_list(fields, "groups"),
         accepted=_read_list(fields, "accepted") or (),
@@ -124,6 +124,12 @@ def _check_text(name: str, value: Any) -> str:
 def _read_optional(fields: Mapping[str, Any], name: str) -> str | None:
     value = fields.get(name)
     return _check_text(name, value) or None if value is not None else None
+
+
+def _read_language(fields: Mapping[str, Any]) -> str | None:
+    """Its two letters; "EN" and "en-GB" are English."""
+    said = _read_optional(fields, "language")
+    return said.casefold().replace("_", "-").partition("-")[0] if said else None
 
 
 def _read_list(fields: Mapping[str, Any], name: str) -> tuple[str, ...] | None:

@@ -110,7 +110,7 @@ def parse_sources(content: bytes | str, *, name: str, folder: Path, variables: M
         raise _refuse(name, [SourceFault(error.line, "", str(error))]) from error
     faults = [SourceFault(line, "", message) for line, message in document.faults]
     configs = list(_read_sources(document, folder, variables, faults))
-    faults += _find_doubles(document, configs)
+    faults += _find_doubles(document)
     if faults:
         raise _refuse(name, sorted(faults))
     return SourcesFile(sources=tuple(config for _, config in configs))
@@ -175,6 +175,7 @@ def _check_source(raw: Any, variables: Mapping[str, str]) -> Iterator[tuple[Plac
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         yield ("kind",), _suggest(kind, list(_KINDS), what="kind")
+        yield from _check_common_fields({field: value for field, value in raw.items() if field != "kind"})
         return
     yield from _check_fields(raw, model)
     for field, message in find_conflicts(kind, raw):
@@ -183,6 +184,15 @@ def _check_source(raw: Any, variables: Mapping[str, str]) -> Iterator[tuple[Plac
         for variable in find_references(text):
             if variable not in variables:
                 yield at, f"the variable {variable} is not set; set it in the environment or in .env"
+
+
+def _check_common_fields(raw: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Faults of a source whose kind is not known: those that every kind would have."""
+    fields = [model.model_fields.keys() for model in _KINDS.values()]
+    common, known = set.intersection(*map(set, fields)), set().union(*fields)
+    for place, message in _check_fields(raw, FilesConfig):
+        if place and (place[0] in common or place[0] not in known):
+            yield place, message
 
 
 def _check_fields(raw: dict[str, Any], model: type[SourceConfig]) -> Iterator[tuple[Place, str]]:
@@ -244,11 +254,15 @@ def _anchor_url(url: str, model: type[SourceConfig], folder: Path) -> str:
     return str(_make_absolute(folder / Path(url).expanduser()))
 
 
-def _find_doubles(document: LinedYaml, configs: list[tuple[int, SourceConfig]]) -> Iterator[SourceFault]:
-    seen: dict[tuple[str | None, str], int] = {}
-    for position, config in configs:
+def _find_doubles(document: LinedYaml) -> Iterator[SourceFault]:
+    """Also among sources that have other faults."""
+    data = document.data.get("sources") if isinstance(document.data, dict) else None
+    seen: dict[tuple[str, str], int] = {}
+    for position, raw in enumerate(data if isinstance(data, list) else ()):
+        if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
+            continue
         place = ("sources", position, "name")
-        first = seen.setdefault((config.tenant, config.name), position)
+        first = seen.setdefault((str(raw.get("tenant")), raw["name"]), position)
         if first != position:
             line = document.find_line(("sources", first, "name"))
             message = f"the source in line {line} has this name too; write another one"

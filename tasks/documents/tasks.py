@@ -161,11 +161,12 @@ def list_requests(sources: Sequence[str] | None, *, confirm_prune: bool) -> list
     Raises:
         ConfigurationError: sources.yaml is wrong, or does not name one of them.
     """
-    configured = application().configured_sources()
+    app = application()
+    configured = app.configured_sources()
     unknown = set(sources or ()) - {request.source for request in configured}
     if unknown:
         raise ConfigurationError(
-            f"sources.yaml names no source {', '.join(sorted(unknown))}",
+            f"{app.settings.sources} names no source {', '.join(sorted(unknown))}",
             advice=f"it names: {', '.join(request.label for request in configured) or 'none'}",
         )
     wanted = [request for request in configured if not sources or request.source in sources]

@@ -19,6 +19,8 @@ from tasks.models import DocumentSummary
 
 _EXTENSION = re.compile(r"\.(?=[a-z0-9]{0,4}[a-z])[a-z0-9]{1,5}$", re.IGNORECASE)
 _BORDERS = "/#:"
+_HASH = "\ue023"
+"""In decoded paths: a "#" that belongs to a name; what stands as "#" there begins a part."""
 
 
 class GoldMatch(NamedTuple):
@@ -88,7 +90,8 @@ def normalise(text: str) -> str:
 def read_path(uri: str) -> str:
     """A uri as a decoded path behind its scheme: `file:///a/M%C3%BChle.pdf` is `file:a/Mühle.pdf`."""
     scheme, _, rest = uri.partition(":")
-    path = f"{scheme}:{unquote(rest.lstrip('/'))}"
+    file, border, part = rest.lstrip("/").partition("#")
+    path = f"{scheme}:{unquote(file).replace('#', _HASH)}{border}{unquote(part)}"
     # A table as a whole is `sql:table` to people; its document is the overview that stands for it.
     return unicodedata.normalize("NFC", path.removesuffix("/@overview") if scheme == "sql" else path)
 
@@ -118,6 +121,7 @@ def read_type(path: str) -> str:
 def list_endings(name: str) -> list[str]:
     """The path ends that a gold name may stand for: as it is written or decoded, with its last dot or without."""
     readings = [read_path(name)] if "://" in name else [normalise(name), normalise(unquote(name))]
+    readings += [one.replace("#", _HASH) for one in readings if "://" not in name and "#" in one]
     plain = [str(PurePosixPath(reading)).lstrip("/") if "://" not in name else reading for reading in readings]
     return list(dict.fromkeys(ending for one in plain for ending in (one, strip_format(one)) if ending.strip("./")))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import json
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tasks.curation_ports import RawRow
+from tasks.encodings import guess_encoding
 from tasks.errors import ConfigurationError
 
 FORMATS = (".jsonl", ".csv", ".tsv", ".xlsx")
-_SAMPLE_BYTES = 65_536
 _DELIMITERS = ",;\t"
 _LONGEST_CELL = 10_000_000
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def read_rows(file: Path) -> Iterator[RawRow]:
@@ -41,30 +40,12 @@ def read_rows(file: Path) -> Iterator[RawRow]:
 def _open_text(file: Path) -> Iterator[TextIO]:
     """The text in whatever encoding it is; bytes that are none become surrogates, which the row is rejected for."""
     try:
-        with file.open("rb") as start:
-            encoding = _guess_encoding(start.read(_SAMPLE_BYTES))
-        with file.open(encoding=encoding, errors="surrogateescape", newline="") as text:
+        with file.open(encoding=guess_encoding(file), errors="surrogateescape", newline="") as text:
             yield text
     except OSError as error:
         raise ConfigurationError(f"cannot read {file}: {error.strerror}", advice="name a file of pairs") from error
     except UnicodeError as error:
         raise ConfigurationError(f"cannot read {file}: {error}", advice="save it as UTF-8") from error
-
-
-def _guess_encoding(sample: bytes) -> str:
-    """By its byte order mark; else UTF-16 where every other byte is zero, UTF-8 where that fits, else Windows-1252."""
-    for bom, encoding in _BOMS:
-        if sample.startswith(bom):
-            return encoding
-    for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        zeros = sample[offset::2].count(0)
-        if len(sample) > 1 and zeros > len(sample) // 4:
-            return encoding
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)
-    except UnicodeDecodeError:
-        return "cp1252" if b"\0" not in sample else "utf-8"
-    return "utf-8"
 
 
 def _read_lines(file: Path) -> Iterator[RawRow]:
@@ -87,12 +68,13 @@ def _parse_line(number: int, line: str) -> RawRow:
 def _read_csv(file: Path) -> Iterator[RawRow]:
     csv.field_size_limit(_LONGEST_CELL)
     with _open_text(file) as text:
-        header = text.readline()
-        delimiter = max(_DELIMITERS, key=header.count)
-        text.seek(0)
-        rows = csv.reader(text, delimiter=delimiter)
+        header, number = text.readline(), 1
+        told = re.fullmatch(r"\ufeff?sep=(.)\s*", header)
+        if not told:
+            text.seek(0)
+        rows = csv.reader(text, delimiter=told[1] if told else max(_DELIMITERS, key=header.count))
         names = [name.strip().lstrip("\ufeff") for name in next(rows, [])]
-        number = 1
+        number += bool(told)
         while True:
             number += 1
             try:

@@ -142,7 +142,8 @@ def external_entity(target: Path) -> str:
     """XML that asks for a local file and for a page on the network."""
     return (
         f'<?xml version="1.0"?>\n<!DOCTYPE d SYSTEM "http://198.51.100.7/d.dtd" [<!ENTITY f SYSTEM "{target.as_uri()}">'
-        '<!ENTITY w SYSTEM "http://198.51.100.7/w">]>\n<d><a>Plain words.</a><b>&f;</b><c>&w;</c></d>'
+        '<!ENTITY w SYSTEM "http://198.51.100.7/w">]>\n<d><a>Plain words.</a><b>&f;</b><c>&w;</c>'
+        "<e>Before &f; between &w; behind.</e></d>"
     )
 
 

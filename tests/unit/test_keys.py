@@ -67,7 +67,9 @@ def test_an_unknown_key_is_not_genuine() -> None:
 def test_a_revoked_key_is_not_genuine_and_is_revoked_once(store: DatabaseKeys) -> None:
     text, stored = make()
     store.add_key(stored)
-    assert [key.key_id for key in store.revoke_keys("default", key_id=stored.key.key_id)] == [stored.key.key_id]
+    (revoked,) = store.revoke_keys("default", key_id=stored.key.key_id)
+    assert revoked.revoked_at is not None
+    assert [revoked] == store.list_keys("default")
     assert store.revoke_keys("default", key_id=stored.key.key_id) == []
     assert not is_genuine(parsed(text), store.find_key(stored.key.key_id))
     assert [key.revoked_at is not None for key in store.list_keys("default")] == [True]

@@ -41,10 +41,11 @@ class DatabaseKeys:
         """Take away one key, or every key of a principal; returns those that were not revoked before."""
         meant = api_keys.c.key_id == key_id if key_id is not None else api_keys.c.principal == principal
         conditions = (api_keys.c.tenant == tenant, meant, api_keys.c.revoked_at.is_(None))
+        now = datetime.now(UTC)
         with self._database.write() as connection:
             rows = connection.execute(sa.select(api_keys).where(*conditions)).mappings().all()
-            connection.execute(sa.update(api_keys).where(*conditions).values(revoked_at=datetime.now(UTC)))
-        return [_key(row) for row in rows]
+            connection.execute(sa.update(api_keys).where(*conditions).values(revoked_at=now))
+        return [_key({**row, "revoked_at": now}) for row in rows]
 
 
 def _key(row: Any) -> ApiKey:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -82,3 +84,31 @@ def test_a_line_that_is_no_case_is_named(collector: Collector, tmp_path: Path, l
 def test_a_path_without_cases_is_refused(collector: Collector, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="holds no cases"):
         list(collector.read_path(tmp_path / "nothing"))
+
+
+def test_tables_of_another_encoding_are_read_and_what_is_lost_is_noted(collector: Collector, tmp_path: Path) -> None:
+    file = tmp_path / "cases.csv"
+    file.write_bytes("id;text\nC1;Wann öffnet das Büro?\n".encode("cp1252"))
+    (case,) = collector.read_path(file)
+    assert (case.body, case.problems) == ("Wann öffnet das Büro?", ())
+    file.write_bytes(b"id;text\nC1;W\x81nn?\n")
+    (case,) = collector.read_path(file)
+    assert case.problems == ("characters that could not be read were replaced",)
+
+
+@pytest.mark.parametrize(
+    ("key", "id_"),
+    [
+        (Decimal("5.0000"), "5"),
+        (Decimal("5.25"), "5.25"),
+        (7.0, "7"),
+        (UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+    ],
+)
+def test_keys_of_tables_are_of_many_types(collector: Collector, key: object, id_: str) -> None:
+    assert collector.make_record({"id": key, "text": "Hail?"}, "row 1").id == id_
+
+
+def test_a_text_that_is_a_list_is_refused(collector: Collector) -> None:
+    with pytest.raises(ConfigurationError, match="text is no text"):
+        collector.make_record({"id": 1, "text": ["Hail?"]}, "row 1")

@@ -12,7 +12,7 @@ from tasks.case_models import Case
 from tasks.cases.collect import Collector
 from tasks.cases.extract import extract_fields, find_largest_sum, read_number
 from tasks.cases.process import Process, load_process
-from tests.fakes.cases import write_process
+from tests.fakes.cases import MODEL, PROCESS, write_process
 
 
 class FakeReader:
@@ -84,3 +84,18 @@ def test_a_value_that_the_model_refuses_is_left_out(world: World) -> None:
     reader = FakeReader(damage="much", policy="4711")
     fields = extract_fields(world.process, [world.case(text="much damage, 4711")], reader)
     assert fields == [{"policy": "4711", "damage": None}]
+
+
+def test_of_a_pattern_s_alternatives_the_one_that_took_part_is_read(tmp_path: Path) -> None:
+    yaml = PROCESS.replace("'policy (\\d+)'", "'(?:policy (\\d+)|police (\\d+))'")
+    assert yaml != PROCESS
+    process = load_process(write_process(tmp_path, yaml))
+    case = Collector("default", process).make_record({"text": "Meine police 4711 bitte"}, "test")
+    assert extract_fields(process, [case])[0]["policy"] == "4711"
+
+
+def test_a_model_that_lacks_a_required_field_still_gives_the_others_their_types(tmp_path: Path) -> None:
+    model = MODEL.replace("policy: str | None = None", "policy: int\n    owner: str")
+    process = load_process(write_process(tmp_path, model=model))
+    case = Collector("default", process).make_record({"text": "policy 4711, 500 euros"}, "test")
+    assert extract_fields(process, [case]) == [{"policy": 4711, "owner": None, "damage": 500.0}]

@@ -86,3 +86,55 @@ def test_attachments_are_named() -> None:
 )
 def test_damaged_mails_are_read_as_far_as_they_go(content: bytes) -> None:
     assert isinstance(read_mail(content).body, str)
+
+
+def test_who_answers_below_what_they_quote_is_read() -> None:
+    body = b"On 7 May 2026 Eva wrote:\n> What is your fax number?\n> Eva\n\nAnd what is insured?"
+    assert read_mail(mail(body=body)).body == "And what is insured?"
+    old = b"On 7 May 2026 Eva wrote:\nWhat is your fax number?"
+    assert read_mail(mail(body=old)).body == "", "what nobody marks as quoted may be ours"
+
+
+@pytest.mark.parametrize("charset", ["undefined", "no\0ne", "klingon", "idna"])
+def test_an_encoding_that_is_none_is_guessed_and_noted(charset: str) -> None:
+    read = read_mail(mail(f"Content-Type: text/plain; charset={charset}", body="Wie hoch? Fünf Öfen.".encode()))
+    assert read.body == "Wie hoch? Fünf Öfen."
+    assert "read as" in read.problems[0]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Content-Type: application/pdf; name=scan.pdf", "Content-Disposition: attachment"),
+        ("Content-Type: text/plain; name=scan.pdf", "Content-Disposition: attachment; filename=scan.pdf"),
+    ],
+)
+def test_a_mail_that_is_nothing_but_an_attachment_has_one(headers: tuple[str, ...]) -> None:
+    read = read_mail(mail(*headers, body=b"%PDF-1.7"))
+    assert (read.body, read.attachments) == ("", ("scan.pdf",))
+
+
+def test_the_end_of_a_page_s_head_may_be_left_out() -> None:
+    html = "<html><head><meta charset=utf-8><title>x</title><body><p>How long?</p>"
+    assert strip_markup(html) == "How long?"
+
+
+@pytest.mark.parametrize(
+    ("sender", "subject"),
+    [
+        ("MAILER-DAEMON@mx.example", "Hail"),
+        ("postmaster@mx.example", "Hail"),
+        ("eva@x.example", "Automatic reply: your claim"),
+        ("eva@x.example", "Out of Office: your claim"),
+        ("eva@x.example", "Automatische Antwort: Ihr Schaden"),
+        ("eva@x.example", "Abwesenheitsnotiz: Ihr Schaden"),
+        ("eva@x.example", "Undelivered Mail Returned to Sender"),
+    ],
+)
+def test_a_machine_that_does_not_say_so_in_a_header_is_recognised(sender: str, subject: str) -> None:
+    assert read_mail(f"From: {sender}\r\nSubject: {subject}\r\n\r\nBack on Monday.".encode()).automatic
+
+
+@pytest.mark.parametrize("subject", ["Re: Automatic reply: hail", "Out of office hours?", "Automatic pump"])
+def test_a_person_who_writes_of_machines_is_a_person(subject: str) -> None:
+    assert read_mail(f"From: eva@x.example\r\nSubject: {subject}\r\n\r\nHello?".encode()).automatic == ""

@@ -42,6 +42,11 @@ def test_the_processes_that_ship_are_valid(folder: str, fallback: str) -> None:
         ("policy (\\d+)", "policy (\\d+", "no regular expression"),
         ("policy (\\d+)", "policy \\d+", "one group"),
         ("model: Claim", "modell: Claim", "modell"),
+        ('"> 1000"', '"> 1,000"', "no plain number"),
+        ('"> 1000"', '"> 1.000"', "no plain number"),
+        ('"> 1000"', '"> 1000 EUR"', "no plain number"),
+        ('"> 1000"', '"=> 1000"', "no plain number"),
+        ('"> 1000"', "not > 1k", "no plain number"),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_line(tmp_path: Path, right: str, wrong: str, said: str) -> None:
@@ -59,7 +64,17 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     assert "others" in raised.value.message
 
 
-@pytest.mark.parametrize("model", ["class Claim: pass", "import nothing_of_this_name", "class Claim(", "x = 1"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "class Claim: pass",
+        "import nothing_of_this_name",
+        "class Claim(",
+        "x = 1",
+        "from pydantic import BaseModel, Field\nclass Claim(BaseModel):\n    damage = Field(default=None)",
+        "int('one')",
+    ],
+)
 def test_a_model_that_is_none_is_refused(tmp_path: Path, model: str) -> None:
     with pytest.raises(ConfigurationError):
         load_process(write_process(tmp_path, model=model))

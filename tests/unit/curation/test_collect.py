@@ -166,3 +166,35 @@ def test_many_rows_look_into_the_database_as_often_as_one(tmp_path: Path) -> Non
         assert CuratedWorld(database).import_rows(*rows)[0].imported == many
         counts.append(database.readings - before)
     assert counts[0] == counts[1]
+
+
+def test_what_a_row_says_otherwise_of_a_pair_that_is_there_is_told(world: CuratedWorld) -> None:
+    add_document(world.database, "manual.md", TEXT)
+    world.import_rows(SEAL)
+    before = world.only_pair()
+    oil = [{"document": "manual.md", "quote": "The oil is changed every 300 hours."}]
+    for change, said in (
+        ({"state": "rejected"}, "rejects it"),
+        ({"groups": ["service"]}, "names other groups"),
+        ({"evidence": oil}, "quotes other words"),
+    ):
+        summary, lines = world.import_rows({**SEAL, **change}, day=3)
+        assert (summary.unchanged, summary.imported) == (1, 0)
+        (line,) = lines
+        assert (line.outcome, line.reason, line.pair_id) == ("ignored", "known", before.pair_id)
+        assert said in line.message
+    assert world.only_pair() == before
+
+
+def test_a_pair_that_nobody_may_read_is_not_approved_by_its_row(world: CuratedWorld) -> None:
+    add_document(world.database, "manual.md", TEXT)
+    summary, lines = world.import_rows({**SEAL, "groups": []})
+    assert (summary.imported, summary.approved) == (1, 0)
+    assert world.only_pair().state is PairState.CANDIDATE
+    assert [(line.outcome, line.reason) for line in lines] == [("flagged", "no-readers")]
+
+
+def test_a_language_has_two_letters_however_it_is_written(world: CuratedWorld) -> None:
+    add_document(world.database, "manual.md", TEXT)
+    summary, _ = world.import_rows({**SEAL, "language": "EN_gb"})
+    assert (summary.approved, world.only_pair().language) == (1, "en")

@@ -103,6 +103,8 @@ extra: 1
         "line 15: sources[1].template: a brace names no column; write {column}, and {{ or }} for a brace itself",
         "line 16: sources[1].language: is no language code; write two small letters, for example de or en",
         "line 17: sources[2].kind: unknown kind; did you mean sql?",
+        "line 17: sources[2].name: is missing; write name: ...",
+        "line 17: sources[2].url: is missing; write url: ...",
         "line 18: sources[3]: is no source; write '- name: handbook' and 'url: ...' beneath it",
         "line 19: sources[4].encoding: is no encoding; write for example utf-8, cp1252 or utf-16",
         "line 19: sources[4].key: is empty; write at least one, or leave the line out",
@@ -146,6 +148,20 @@ def test_an_alias_bomb_is_refused_before_it_grows() -> None:
 def test_two_sources_of_one_tenant_cannot_share_a_name() -> None:
     text = "sources:\n- {name: a, url: x}\n- {name: a, url: y}\n- {name: a, url: z, tenant: other}"
     assert faults_of(text) == ["line 3: sources[1].name: the source in line 2 has this name too; write another one"]
+
+
+def test_other_faults_hide_no_name_that_two_sources_share() -> None:
+    faults = faults_of("sources:\n  - {name: a, url: docs}\n  - {name: a, url: src, groups: hr}\n")
+    assert len(faults) == 2
+    assert "has this name too" in " ".join(faults)
+
+
+def test_an_unknown_kind_hides_no_fault_that_every_kind_would_have() -> None:
+    faults = " ".join(faults_of("sources:\n  - {name: a, ulr: docs, kind: flies, query: x, max_file_mb: x}\n"))
+    assert "did you mean files" in faults
+    assert "ulr: unknown key; did you mean url" in faults
+    assert "url: is missing" in faults
+    assert "query" not in faults, "another kind may have it"
 
 
 def test_load_sources_names_the_file_that_is_not_there(tmp_path: Path) -> None:

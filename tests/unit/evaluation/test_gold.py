@@ -30,6 +30,8 @@ DOCUMENTS = (
     document("sql:products/P.20", "Pump twenty"),
     document("sql:products/@overview"),
     document("file:///data/tickets.csv#T-17", "A ticket"),
+    document("file:///data/dev/C%23%20guide%20%231.md"),
+    document("file:///data/dev/C%23%20guide%20%231.pdf"),
 )
 LIBRARY = Library(DOCUMENTS)
 
@@ -54,6 +56,11 @@ LIBRARY = Library(DOCUMENTS)
         ("products/P.20", "sql:products/P.20"),
         ("sql:products", "sql:products/@overview"),
         ("tickets.csv#T-17", "file:///data/tickets.csv#T-17"),
+        ("dev/C# guide #1.md", "file:///data/dev/C%23%20guide%20%231.md"),
+        ("C# guide #1", "file:///data/dev/C%23%20guide%20%231.md"),
+        ("C# guide #1.docx", "file:///data/dev/C%23%20guide%20%231.pdf"),
+        ("dev/C%23%20guide%20%231", "file:///data/dev/C%23%20guide%20%231.md"),
+        ("file:///data/dev/C%23%20guide%20%231.html", "file:///data/dev/C%23%20guide%20%231.md"),
     ],
 )
 def test_a_document_is_meant_by_uri_title_or_path_end_in_any_format(name: str, uri: str) -> None:
@@ -81,6 +88,11 @@ def test_formats_of_a_document_are_one_work_and_rows_of_a_table_are_not() -> Non
     assert (len(bank), len(rows)) == (1, 3)
     assert LIBRARY.find("datasets/bank/md/Personal Loan.md").work is None
     assert LIBRARY.find("bank/docx/Personal Loan.docx").work in bank
+
+
+def test_a_mark_of_parts_in_a_name_makes_no_part() -> None:
+    works = {LIBRARY.work_of(f"id of file:///data/dev/C%23%20guide%20%231.{kind}") for kind in ("md", "pdf")}
+    assert [LIBRARY.type_of(work) for work in works] == ["md"]
 
 
 def test_two_names_that_differ_in_case_are_two_documents() -> None:

@@ -62,3 +62,11 @@ def test_what_cannot_be_read_says_what_to_do(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         list(read_rows(tmp_path / name))
     assert caught.value.advice
+
+
+@pytest.mark.parametrize("told", [";", "|"])
+def test_a_first_line_that_names_the_separator_is_no_header(tmp_path: Path, told: str) -> None:
+    file = tmp_path / "pairs.csv"
+    file.write_text(f"sep={told}\nquestion{told}answer\nWie oft?{told}täglich\n", encoding="utf-8-sig")
+    (row,) = read_rows(file)
+    assert (row.number, dict(row.fields), row.fault) == (3, ROWS[0], "")

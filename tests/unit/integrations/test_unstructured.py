@@ -291,6 +291,7 @@ def test_a_page_is_read_without_what_it_refers_to(read: Read) -> None:
 
 def test_entities_are_not_resolved(read: Read) -> None:
     assert "Plain words." in text_of(read("external.xml"))
+    assert "Before  between  behind." in text_of(read("external.xml")), "what follows a reference is text"
     assert "SECRET" not in text_of(read("external.xml"))
 
 
