@@ -4,9 +4,9 @@
 
 FOLDER and HOME as of bench/telequad.py, whose documents, pairs and settings these are. Every seed is trained twice,
 once with the answers of the training split dealt out anew among its questions, and judged against the base model with
-passages by the product's own comparison and gate. Then each right one is judged against each other right one, on
---resamples test sets drawn by document with replacement: around the difference that these two have on these questions,
-so twenty of them are one observation. Killed, the same command goes on where it was.
+passages by the product's own comparison and gate. Then each of them is judged against each other right one as the
+champion, on --resamples test sets drawn by document with replacement: around the difference that these two have on
+these questions, so twenty of them are one observation. Killed, the same command goes on where it was.
 """
 
 from __future__ import annotations
@@ -71,15 +71,18 @@ def main() -> None:
     base = app.base_generator()
     print(f"{describe_processor()}; {len(content.train)} pairs to learn, {len(examples)} test questions", flush=True)
     rival = ask_arm(app, "base+rag", examples, base, with_passages=True, request=ArmsRequest())
-    right = []
+    everyone, right = [], []
     for seed, is_right in itertools.product(range(1, arguments.seeds + 1), (True, False)):
         config = make_config(values=CHANGES | {"seed": seed, "max_tokens": arguments.tokens})
         learnt = content if is_right else shuffle(content, seed)
         trained = train(app, learnt, config, examples, base)
         tell(trained.name, judge(app, trained, "base+rag", rival))
+        everyone.append(trained)
         right += [trained] * is_right
     random = np.random.default_rng(0)
-    for champion, candidate in itertools.permutations(right, 2):
+    for champion, candidate in itertools.product(right, everyone):
+        if candidate is champion:
+            continue
         said: Counter[str] = Counter()
         for _ in range(arguments.resamples):
             before, after = resample(champion.results, candidate.results, random)
