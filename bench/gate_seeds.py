@@ -37,9 +37,7 @@ from tasks.training_ports import TrainingProgress
 from tasks.wiring import Application
 
 RESAMPLES = 1000
-CHANGES = {
-    "passages": 2, "layers_share": 0.5, "max_example_tokens": 640, "unanswerable_share": 0.05, "gold_share": 1.0,
-}  # fmt: skip
+CHANGES = {"passages": 2, "layers_share": 0.5, "max_example_tokens": 640}
 
 
 class Trained(NamedTuple):

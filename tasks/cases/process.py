@@ -173,7 +173,7 @@ def _load_model(place: Path, name: str) -> type[BaseModel]:
     sys.modules[module_name] = module  # pydantic resolves annotations through it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except Exception as error:  # what a company's code raises while it is imported has no kind of its own
         said = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ConfigurationError(f"{place}: {said}", advice="correct the model; it may import pydantic") from error
     model = getattr(module, name, None)
@@ -202,7 +202,7 @@ def _unknown(name: str, known: set[str]) -> str:
     return f"unknown field {name!r}; known are {', '.join(sorted(known))}"
 
 
-def check_comparison(condition: str) -> str | None:
+def _check_comparison(condition: str) -> str | None:
     """What is wrong with a condition that begins like a comparison: it would never hold, or mean another number."""
     said = condition.removeprefix("not ").strip()
     if not said.startswith(("<", ">", "=")):
@@ -218,7 +218,7 @@ def _check_condition(file: ProcessFile, known: set[str], name: str, condition: A
         return _unknown(name, {*known, *FACTS})
     wanted = condition if isinstance(condition, list) else [condition]
     for one in wanted:
-        if isinstance(one, str) and (fault := check_comparison(one)):
+        if isinstance(one, str) and (fault := _check_comparison(one)):
             return fault
     choices = {"route": list(file.routes), "urgency": list(file.urgencies)}.get(name)
     if choices is None:

@@ -119,9 +119,9 @@ class FrozenLinear(torch.nn.Linear):
         if self.is_wide and rows >= MANY_ROWS:
             product: torch.Tensor = _WideProduct.apply(input, self.weight, self.bias)
             return product
-        is_few = self.packed and rows and input.dim() > 1 and self.packed.fits(rows, input.dtype)
-        if self.packed and is_few and not torch.is_grad_enabled():
-            return self.packed.multiply(input)
+        packed = None if torch.is_grad_enabled() or not rows or input.dim() < 2 else self.packed
+        if packed and packed.fits(rows, input.dtype):
+            return packed.multiply(input)
         return super().forward(input)
 
 
