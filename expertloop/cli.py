@@ -7,7 +7,9 @@ Exit codes: 0 done (quarantined files and "I don't know" included) · 1 failed, 
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
+from typing import Annotated
 
 import typer
 
@@ -40,12 +42,29 @@ from tasks.settings import Settings
 
 app = typer.Typer(
     name="expertloop",
-    help="Keeps a small language model an expert in one company's business.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _tell_version(*, wanted: bool) -> None:
+    if wanted:
+        print(importlib.metadata.version("expertloop"))
+        raise typer.Exit
+
+
+@app.callback()
+def expertloop(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Keeps a small language model an expert in one company's business."""
+
+
 app.command("init")(doctor.init)
 app.command("ingest")(ingest.ingest)
 app.command("search")(ask.search)

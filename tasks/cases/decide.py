@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tasks.case_models import Asked, Case, Decision
 from tasks.cases.classify import Classified
+from tasks.cases.extract import Extracted
 from tasks.cases.process import COMPARED, Process, Rule
 
 NOT = "not "
@@ -28,12 +29,12 @@ def decide_case(
     classified: Classified,
     *,
     language: str,
-    fields: Mapping[str, Any],
+    extracted: Extracted,
     asked: Sequence[Asked],
 ) -> Decided:
     """The first rule that holds; else what thresholds allow."""
     facts = {
-        **fields,
+        **extracted.fields,
         "route": classified.route,
         "urgency": classified.urgency,
         "language": language,
@@ -45,7 +46,7 @@ def decide_case(
     for number, rule in enumerate(process.file.rules, start=1):
         if rule_holds(rule, facts):
             return Decided(rule.then, f"rule {number}: {rule.because or _describe(rule)}")
-    return _weigh(process, case, classified, asked)
+    return _weigh(process, case, classified, extracted, asked)
 
 
 def rule_holds(rule: Rule, facts: Mapping[str, Any]) -> bool:
@@ -87,13 +88,15 @@ def _describe(rule: Rule) -> str:
     return ", ".join(f"{name} {condition}" for name, condition in rule.when.items())
 
 
-def _weigh(process: Process, case: Case, classified: Classified, asked: Sequence[Asked]) -> Decided:
+def _weigh(
+    process: Process, case: Case, classified: Classified, extracted: Extracted, asked: Sequence[Asked]
+) -> Decided:
     limits = process.file.confidence
     if classified.route == process.file.spam_route:
         if classified.confidence >= limits.spam:
             return Decided(Decision.REJECT, f"spam: {', '.join(classified.words) or 'like known spam'}")
         return Decided(Decision.DRAFT, "it looks like spam, but not surely enough")
-    obstacle = _find_obstacle(process, case, classified, asked)
+    obstacle = extracted.problem or _find_obstacle(process, case, classified, asked)
     return (
         Decided(Decision.DRAFT, obstacle) if obstacle else Decided(Decision.AUTO_REPLY, "every answer is sure enough")
     )

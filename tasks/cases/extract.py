@@ -5,9 +5,10 @@ What a model says counts only where the text says it, too: a form that is filled
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -16,14 +17,25 @@ from tasks.case_models import Case
 from tasks.cases.process import FieldSpec, Process
 from tasks.cases_ports import FieldReader
 
+logger = logging.getLogger(__name__)
+
 _READ_CHARACTERS = 20_000
 _CURRENCY = r"(?:€|\$|£|eur(?:os?)?|usd|us dollars?|dollars?|gbp|pounds|chf|franken)"
 _NUMBER = r"\d{1,3}(?:[., '’]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?"
 _MONEY = re.compile(rf"(?i:{_CURRENCY}\s?({_NUMBER})|({_NUMBER})\s?{_CURRENCY})(?!\w)")
 
 
-def extract_fields(process: Process, cases: Sequence[Case], reader: FieldReader | None = None) -> list[dict[str, Any]]:
-    """The model's fields of each case, as JSON; every field is there, with its default where the text says nothing."""
+class Extracted(NamedTuple):
+    """What was found of one case."""
+
+    fields: dict[str, Any]
+    """As JSON; every field of the model is there, with its default where the text says nothing."""
+    problem: str = ""
+    """What the company's own model raised that says nothing about a value; each field was then read by itself."""
+
+
+def extract_fields(process: Process, cases: Sequence[Case], reader: FieldReader | None = None) -> list[Extracted]:
+    """The model's fields of each case."""
     texts = [f"{case.subject}\n{case.body}"[:_READ_CHARACTERS] for case in cases]
     read = reader.read_fields(texts, process.model.model_json_schema()) if reader and texts else [{} for _ in texts]
     return [
@@ -84,17 +96,27 @@ def _is_said(value: Any, plain: str) -> bool:
     return " ".join(str(value).casefold().split()) in plain
 
 
-def _fill(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+def _fill(model: type[BaseModel], values: Mapping[str, Any]) -> Extracted:
     """A valid instance as JSON: a value that the model refuses is left out, and so is what a default can stand for."""
     kept = {name: value for name, value in values.items() if name in model.model_fields}
     while True:
         try:
-            return model.model_validate(kept).model_dump(mode="json")
+            return Extracted(model.model_validate(kept).model_dump(mode="json"))
         except ValidationError as error:
             refused = {str(one["loc"][0]) for one in error.errors() if one["loc"]} & set(kept)
             if not refused:  # a required field that the text does not say
-                return {name: _read_alone(field, kept.get(name)) for name, field in model.model_fields.items()}
+                return Extracted(_read_each(model, kept))
             kept = {name: value for name, value in kept.items() if name not in refused}
+        except Exception as error:  # noqa: BLE001 - the company's code, and what it trips over has no kind of its own
+            # The log names no more than the kind: the message may hold the customer's words.
+            kind = type(error).__name__
+            logger.warning("fields are read one by one model=%s failed_by=%s", model.__name__, kind)
+            problem = f"the process's model failed: {kind}: {error}"
+            return Extracted(_read_each(model, kept), problem)
+
+
+def _read_each(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _read_alone(field, values.get(name)) for name, field in model.model_fields.items()}
 
 
 def _read_alone(field: FieldInfo, value: Any) -> Any:

@@ -23,7 +23,7 @@ from tasks.case_models import (
 from tasks.cases.asking import find_questions
 from tasks.cases.classify import Classified, Classifier
 from tasks.cases.decide import Decided, decide_case
-from tasks.cases.extract import extract_fields
+from tasks.cases.extract import Extracted, extract_fields
 from tasks.cases.process import Process
 from tasks.cases.reply import reply_to, write_reply
 from tasks.cases.screen import Screened, screen_case
@@ -59,7 +59,7 @@ class _Work(NamedTuple):
 
     case: Case
     classified: Classified
-    fields: dict[str, object]
+    extracted: Extracted
     questions: list[str]
 
 
@@ -122,7 +122,7 @@ class CaseHandler:
             route_confidence=1.0,
             urgency=calm if blank else self._classifier.rate_urgency(text),
             language=detect_language(text),
-            fields=extract_fields(self._process, [case.model_copy(update={"subject": "", "body": ""})])[0],
+            fields=extract_fields(self._process, [case.model_copy(update={"subject": "", "body": ""})])[0].fields,
             decision=screened.decision,
             reason=screened.reason,
             confidence=1.0,
@@ -132,8 +132,8 @@ class CaseHandler:
     def _read(self, cases: Sequence[Case]) -> list[_Work]:
         """Classified, with fields and questions."""
         classified = self._classifier.classify(cases)
-        fields = extract_fields(self._process, cases, self._ports.fields)
-        return [_Work(*one, find_questions(one[0])) for one in zip(cases, classified, fields, strict=True)]
+        extracted = extract_fields(self._process, cases, self._ports.fields)
+        return [_Work(*one, find_questions(one[0])) for one in zip(cases, classified, extracted, strict=True)]
 
     def _answer(self, works: Sequence[_Work]) -> dict[str, Outcome]:
         """The questions of all cases in one call."""
@@ -160,7 +160,7 @@ class CaseHandler:
         language = detect_language(case.body or case.subject)
         language = "en" if language == UNDETERMINED else language
         asked = tuple(map(_note, answers))
-        decided = decide_case(self._process, case, classified, language=language, fields=work.fields, asked=asked)
+        decided = decide_case(self._process, case, classified, language=language, extracted=work.extracted, asked=asked)
         written = None
         if decided.decision in (Decision.AUTO_REPLY, Decision.DRAFT):
             written = write_reply(answers, language=language, signature=self._process.file.signature)
@@ -170,7 +170,7 @@ class CaseHandler:
             route_confidence=round(classified.confidence, 4),
             urgency=classified.urgency,
             language=language,
-            fields=work.fields,
+            fields=work.extracted.fields,
             decision=decided.decision,
             reason=decided.reason,
             confidence=round(min(classified.confidence, least), 4),
@@ -209,13 +209,13 @@ def _tell(work: _Work, answers: Sequence[Answer], decided: Decided, seconds: flo
         )
         for answer in answers
     ]
+    fields, problem = work.extracted
+    found = sorted(name for name, value in fields.items() if value is not None)
     words = {"route": classified.route, "confidence": round(classified.confidence, 4), "words": list(classified.words)}
     return (
         Step(name="screen", seconds=0.0),
         Step(name="classify", seconds=0.0, details=words),
-        Step(
-            name="extract", seconds=0.0, details={"found": sorted(k for k, v in work.fields.items() if v is not None)}
-        ),
+        Step(name="extract", seconds=0.0, details={"found": found} | ({"problem": problem} if problem else {})),
         Step(name="ask", seconds=0.0, details={"questions": work.questions}),
         *answering,
         Step(name="decide", seconds=0.0, details={"decision": decided.decision.value, "reason": decided.reason}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -136,22 +137,39 @@ def load_process(folder: Path) -> Process:
         ) from error
     except YamlFault as fault:
         raise _refuse(place, [(fault.line, str(fault))]) from fault
-    file = _validate(place, read)
-    model = _load_model(folder / "model.py", file.model)
-    faults = [*read.faults, *_find_faults(file, model, read)]
+    file, faults = _validate(place, read)
+    try:
+        model = _load_model(folder / "model.py", file.model)
+    except ConfigurationError as error:
+        raise (_refuse(place, faults) if faults else error) from error
+    faults += _find_faults(file, model, read)
     if faults:
         raise _refuse(place, faults)
     return Process(name=folder.name, file=file, model=model)
 
 
-def _validate(place: Path, read: LinedYaml) -> ProcessFile:
+def _validate(place: Path, read: LinedYaml) -> tuple[ProcessFile, list[tuple[int, str]]]:
+    """The file, and what it has too much: without unknown keys the rest can be checked, so that all is told at once."""
+    faults = list(read.faults)
     try:
-        return ProcessFile.model_validate(read.data)
+        return ProcessFile.model_validate(read.data), faults
     except ValidationError as error:
-        faults = [
-            (_line(read, one["loc"]), f"{'.'.join(map(str, one['loc']))}: {one['msg']}") for one in error.errors()
-        ]
-        raise _refuse(place, [*read.faults, *faults]) from error
+        wrong = error.errors()
+        faults += [(_line(read, one["loc"]), f"{'.'.join(map(str, one['loc']))}: {one['msg']}") for one in wrong]
+        try:
+            return ProcessFile.model_validate(_drop(read.data, [one["loc"] for one in wrong])), faults
+        except ValidationError:
+            raise _refuse(place, faults) from error
+
+
+def _drop(data: Any, places: Collection[Place], here: Place = ()) -> Any:
+    """Data without what stands in some places; a list's places stay, so that a rule keeps its number."""
+    if isinstance(data, dict):
+        kept = {key: value for key, value in data.items() if (*here, key) not in places}
+        return {key: _drop(value, places, (*here, key)) for key, value in kept.items()}
+    if isinstance(data, list):
+        return [_drop(value, places, (*here, number)) for number, value in enumerate(data)]
+    return data
 
 
 def _line(read: LinedYaml, place: Place) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import threading
@@ -198,6 +199,11 @@ def test_wrong_commands_exit_with_2(company: Company) -> None:
     for arguments in (["search"], ["ingest", "--nonsense"], ["nonsense"], ["ask", "x", "--questions", "y"]):
         done = company.shell.run(*arguments)
         assert (done.code, done.out) == (2, ""), arguments
+
+
+def test_the_version_is_that_of_the_package(shell: CommandLine) -> None:
+    done = shell.run("--version")
+    assert (done.code, done.out.strip()) == (0, importlib.metadata.version("expertloop"))
 
 
 def test_a_wrong_sources_file_lists_all_its_faults(shell: CommandLine) -> None:

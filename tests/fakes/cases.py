@@ -26,6 +26,14 @@ class Claim(BaseModel):
     policy: str | None = None
     damage: float | None = Field(default=None, ge=0)
 """
+STUMBLING = f"""{MODEL}
+    from pydantic import field_validator
+
+    @field_validator("policy")
+    def _look_up(cls, policy: str) -> str:
+        return {{}}[policy]
+"""
+"""A model whose validator raises what pydantic does not turn into a fault of the value."""
 PROCESS = """\
 model: Claim
 own_addresses: [claims@insurer.example]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.file_names import read_file_name
+from tasks.file_names import name_part, read_file_name
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,15 @@ from tasks.file_names import read_file_name
 )
 def test_a_name_is_read_as_words(file_name: str, words: str) -> None:
     assert read_file_name(file_name) == words
+
+
+@pytest.mark.parametrize(
+    ("uri", "part", "named"),
+    [
+        ("file:///mails/one%20two.eml", "Größe #2.txt", "file:///mails/one%20two.eml#Gr%C3%B6%C3%9Fe%20%232.txt"),
+        ("file:///all.zip", "a/b.txt", "file:///all.zip#a/b.txt"),
+        ("s3://bucket/one two.eml", "Größe.txt", "s3://bucket/one two.eml#Größe.txt"),
+    ],
+)
+def test_a_part_is_named_as_its_document_is(uri: str, part: str, named: str) -> None:
+    assert name_part(uri, part) == named

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tasks.file_names import name_part
 from tasks.integrations.database.engine import Database
 from tasks.integrations.database.schema import chunks, documents, versions
 from tasks.models import DocumentSummary, Problem, QuarantineEntry
@@ -59,7 +60,7 @@ class Catalogue:
             if row["problem"]:
                 yield QuarantineEntry(uri=row["uri"], state=row["state"], **row["problem"])
             for part in row["part_problems"] or ():
-                yield QuarantineEntry(uri=f"{row['uri']}#{part['part']}", state="part", **part["problem"])
+                yield QuarantineEntry(uri=name_part(row["uri"], part["part"]), state="part", **part["problem"])
 
     def count_states(self, tenant: str) -> dict[str, dict[str, int]]:
         """By source: how many documents are in which state."""

@@ -12,7 +12,7 @@ from tasks.case_models import Case
 from tasks.cases.collect import Collector
 from tasks.cases.extract import extract_fields, find_largest_sum, read_number
 from tasks.cases.process import Process, load_process
-from tests.fakes.cases import MODEL, PROCESS, write_process
+from tests.fakes.cases import MODEL, PROCESS, STUMBLING, write_process
 
 
 class FakeReader:
@@ -66,24 +66,24 @@ def test_the_largest_sum_of_money_is_found(text: str, largest: float | None) -> 
 
 def test_fields_are_those_of_the_companys_model(world: World) -> None:
     case = world.case(text="My policy 4711 and 900 euros of damage.")
-    assert extract_fields(world.process, [case]) == [{"policy": "4711", "damage": 900.0}]
+    assert extract_fields(world.process, [case]) == [({"policy": "4711", "damage": 900.0}, "")]
 
 
 def test_what_a_model_invents_is_left_out(world: World) -> None:
     reader = FakeReader(policy="P-99", damage=5000, other="x")
-    assert extract_fields(world.process, [world.case(text="Hail!")], reader) == [{"policy": None, "damage": None}]
+    assert extract_fields(world.process, [world.case(text="Hail!")], reader) == [({"policy": None, "damage": None}, "")]
     assert reader.schemas[0]["title"] == "Claim"
 
 
 def test_what_a_model_finds_in_the_text_is_kept(world: World) -> None:
     reader = FakeReader(policy="P-99")
-    assert extract_fields(world.process, [world.case(text="It is p-99.")], reader)[0]["policy"] == "P-99"
+    assert extract_fields(world.process, [world.case(text="It is p-99.")], reader)[0].fields["policy"] == "P-99"
 
 
 def test_a_value_that_the_model_refuses_is_left_out(world: World) -> None:
     reader = FakeReader(damage="much", policy="4711")
-    fields = extract_fields(world.process, [world.case(text="much damage, 4711")], reader)
-    assert fields == [{"policy": "4711", "damage": None}]
+    extracted = extract_fields(world.process, [world.case(text="much damage, 4711")], reader)
+    assert extracted == [({"policy": "4711", "damage": None}, "")]
 
 
 def test_of_a_pattern_s_alternatives_the_one_that_took_part_is_read(tmp_path: Path) -> None:
@@ -91,11 +91,19 @@ def test_of_a_pattern_s_alternatives_the_one_that_took_part_is_read(tmp_path: Pa
     assert yaml != PROCESS
     process = load_process(write_process(tmp_path, yaml))
     case = Collector("default", process).make_record({"text": "Meine police 4711 bitte"}, "test")
-    assert extract_fields(process, [case])[0]["policy"] == "4711"
+    assert extract_fields(process, [case])[0].fields["policy"] == "4711"
 
 
 def test_a_model_that_lacks_a_required_field_still_gives_the_others_their_types(tmp_path: Path) -> None:
     model = MODEL.replace("policy: str | None = None", "policy: int\n    owner: str")
     process = load_process(write_process(tmp_path, model=model))
     case = Collector("default", process).make_record({"text": "policy 4711, 500 euros"}, "test")
-    assert extract_fields(process, [case]) == [{"policy": 4711, "owner": None, "damage": 500.0}]
+    assert extract_fields(process, [case]) == [({"policy": 4711, "owner": None, "damage": 500.0}, "")]
+
+
+def test_what_the_company_s_own_validator_trips_over_costs_no_field_and_is_told(tmp_path: Path) -> None:
+    process = load_process(write_process(tmp_path, model=STUMBLING))
+    case = Collector("default", process).make_record({"text": "policy 4711, 500 euros"}, "test")
+    (extracted,) = extract_fields(process, [case])
+    assert extracted.fields == {"policy": "4711", "damage": 500.0}
+    assert extracted.problem == "the process's model failed: KeyError: '4711'"

@@ -11,11 +11,12 @@ import pytest
 from tasks.case_models import Case, CaseState, Decision, HandledCase, MessageKind, Outcome
 from tasks.cases.collect import StayingCases
 from tasks.cases.handle import BATCH_CASES
+from tasks.cases.process import load_process
 from tasks.errors import BackendUnavailable
 from tasks.integrations.database.cases import DatabaseOutbox
 from tasks.integrations.database.engine import Database
 from tests.databases import on_sqlite_alone
-from tests.fakes.cases import NOW, CaseWorld
+from tests.fakes.cases import NOW, STUMBLING, CaseWorld, write_process
 
 pytestmark = on_sqlite_alone  # the store itself runs on both in test_close and test_outbox
 KINDS: tuple[MessageKind, ...] = ("reply", "draft", "correction")
@@ -77,6 +78,15 @@ def test_an_answer_that_is_not_sure_becomes_a_draft(world: CaseWorld, outbox: Da
     assert (outcome.decision, outcome.confidence) == (Decision.DRAFT, 0.5)
     assert outcome.reason == "an answer is not sure (0.50 < 0.8)"
     assert [one.kind for one in outbox.list_due("default", KINDS, NOW, 10)] == ["draft"]
+
+
+def test_a_case_on_which_the_company_s_model_fails_becomes_a_draft(world: CaseWorld, tmp_path: Path) -> None:
+    world.process = load_process(write_process(tmp_path / "stumbling", model=STUMBLING))
+    outcome = handle(world, body="Is hail insured by my policy 4711?")
+    assert (outcome.decision, outcome.fields["policy"]) == (Decision.DRAFT, "4711")
+    assert outcome.reason == "the process's model failed: KeyError: '4711'"
+    (step,) = [one for one in outcome.trail if one.name == "extract"]
+    assert step.details == {"found": ["policy"], "problem": outcome.reason}
 
 
 def test_an_unanswered_question_is_for_a_person(world: CaseWorld) -> None:

@@ -64,6 +64,19 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     assert "others" in raised.value.message
 
 
+def test_unknown_keys_and_wrong_values_hide_no_other_fault(tmp_path: Path) -> None:
+    text = PROCESS.replace("damage: {kind", "damaged: {kind").replace("reply: 0.8", "reply: much")
+    with pytest.raises(ConfigurationError, match="line 1: modell: Extra inputs") as raised:
+        load_process(write_process(tmp_path, f"modell: Claim\n{text}"))
+    assert "confidence.reply: Input should be a valid number" in raised.value.message
+    assert "damaged" in raised.value.message
+
+
+def test_a_model_that_is_none_hides_no_fault_of_the_yaml(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="line 1: modell: Extra inputs"):
+        load_process(write_process(tmp_path, f"modell: Claim\n{PROCESS}", model="x = 1"))
+
+
 @pytest.mark.parametrize(
     "model",
     [
