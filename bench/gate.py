@@ -23,7 +23,7 @@ from tasks.arm_models import ArmResult
 from tasks.evaluation.arms_report import Judged, report_arms
 from tasks.evaluation.gate import decide_promotion
 from tasks.evaluation_models import Share
-from tasks.training_models import Forgetting
+from tasks.training_models import Forgetting, Reading
 
 POOL = 300
 """Questions there are; a test set is drawn from them."""
@@ -101,9 +101,10 @@ def decide(random: Random, world: World, champion: Model, candidate: Model, ques
         questions=PROBE, base=0.5, tuned=0.5 - drop, drop=drop, low=drop - 0.04, high=drop + 0.04,
         base_perplexity=20, tuned_perplexity=22,
     )  # fmt: skip
+    reading = Reading(questions=48, documents=48, base=40, tuned=40, difference=0, low=-1, high=1)
     results = {"champion+rag": champion, "tuned+rag": candidate}
     arms = {arm: [make_result(world, model, *place) for place in places] for arm, model in results.items()}
-    report = report_arms(Judged("d", "a", "c", forgetting), arms, resamples=RESAMPLES)  # type: ignore[arg-type]
+    report = report_arms(Judged("d", "a", "c", forgetting, reading), arms, resamples=RESAMPLES)  # type: ignore[arg-type]
     return decide_promotion(report).decision
 
 

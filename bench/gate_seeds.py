@@ -26,13 +26,13 @@ from tasks.arm_models import ArmResult
 from tasks.curation_models import Example
 from tasks.evaluation.arms import sample_examples
 from tasks.evaluation.arms_report import Judged, report_arms
-from tasks.evaluation.tasks import ArmModels, ArmsRequest, ask_arm, decide_promotion, probe_forgetting
+from tasks.evaluation.tasks import ArmModels, ArmsRequest, ask_arm, decide_promotion, probe_forgetting, probe_reading
 from tasks.integrations.processor import describe_processor
 from tasks.ports import Generator
 from tasks.settings import Settings
 from tasks.training.presets import make_config
 from tasks.training.train import DatasetContent, train_adapter
-from tasks.training_models import ArmName, Forgetting, GateDecision, TrainingConfig
+from tasks.training_models import ArmName, Forgetting, GateDecision, Reading, TrainingConfig
 from tasks.training_ports import TrainingProgress
 from tasks.wiring import Application
 
@@ -46,6 +46,7 @@ class Trained(NamedTuple):
     name: str
     results: Sequence[ArmResult]
     forgetting: Forgetting | None
+    reading: Reading | None
 
 
 def main() -> None:
@@ -115,12 +116,15 @@ def train(
     tuned = app.candidate_generator(trained)
     results = ask_arm(app, "tuned+rag", examples, tuned, with_passages=True, request=ArmsRequest())
     models = ArmModels(base, tuned, adapter_id=trained.adapter_id)
-    return Trained(name, results, probe_forgetting(app, models, ArmsRequest()))
+    request = ArmsRequest()
+    forgetting, reading = probe_forgetting(app, models, request), probe_reading(app, models, examples, request)
+    return Trained(name, results, forgetting, reading)
 
 
 def judge(app: Application, trained: Trained, arm: ArmName, rival: Sequence[ArmResult]) -> GateDecision:
     """The product's decision on an adapter against whoever serves."""
-    judged = Judged("telequad", trained.name, "champion" if arm == "champion+rag" else None, trained.forgetting)
+    champion = "champion" if arm == "champion+rag" else None
+    judged = Judged("telequad", trained.name, champion, trained.forgetting, trained.reading)
     results: dict[ArmName, Sequence[ArmResult]] = {arm: rival, "tuned+rag": trained.results}
     return decide_promotion(app, report_arms(judged, results, resamples=RESAMPLES))
 

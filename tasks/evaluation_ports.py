@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.answer_models import Calibration
+from tasks.answer_models import Calibration, Message
 from tasks.arm_models import ArmAnswer, StoredReport
 from tasks.curation_models import FrozenPassage
 from tasks.evaluation_models import EvaluationRun, JudgedAnswer, Share
@@ -97,7 +97,10 @@ class ClaimChecker(Protocol):
 
 
 class LikelihoodScorer(Protocol):
-    """A model that tells how surprised it is by a text."""
+    """A model that tells how surprised it is by a text, and by an answer to a prompt."""
 
     def score(self, texts: Sequence[str]) -> list[tuple[float, int]]:
         """Of each text the negative log-likelihood of all its tokens but the first, in nats, and their number."""
+
+    def score_answers(self, messages: Sequence[Message], answers: Sequence[str], *, max_tokens: int) -> list[float]:
+        """Of each answer the log-likelihood after the prompt, in nats: of its first `max_tokens` tokens."""

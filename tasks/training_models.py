@@ -265,6 +265,18 @@ class Forgetting(Noun):
     tuned_perplexity: float
 
 
+class Reading(Noun):
+    """How much likelier a model finds the expert's answer to a question than that to another one, passages shown."""
+
+    questions: int
+    documents: int = Field(description="that the questions are about")
+    base: float = Field(description="mean difference of the log-likelihoods, in nats, by the base model")
+    tuned: float
+    difference: float = Field(description="tuned - base: below 0, the candidate reads less")
+    low: float = Field(description="95 % bootstrap interval of the difference, by document")
+    high: float
+
+
 class ArmsReport(Noun):
     """Everything that the gate decides from."""
 
@@ -276,6 +288,7 @@ class ArmsReport(Noun):
     differences: tuple[Difference, ...] = ()
     slices: tuple[SliceDifference, ...] = ()
     forgetting: Forgetting | None = None
+    reading: Reading | None = None
 
     def as_rows(self) -> list[dict[str, Any]]:
         """A row an arm, for a table."""

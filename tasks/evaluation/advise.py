@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.arm_models import Advice, CompanyFacts, Recommendation
-from tasks.evaluation.gate import ENOUGH_QUESTIONS, LEVEL, find_difference, show
+from tasks.evaluation.gate import ENOUGH_QUESTIONS, find_difference, show
 from tasks.training_models import ArmName, ArmsReport, Difference
 
 ENOUGH_PAIRS = 200
 """Fewer pairs were never seen to help: TeleQuAD's gain was measured with 480 and 900 (docs/decisions/0017-gate.md)."""
+_LEVEL = 0.05
 _OFTEN = 0.1
 """Share of documents that change in a month, from which on weights are outdated before they are trained."""
 
@@ -56,7 +57,7 @@ def _recommend(facts: CompanyFacts, report: ArmsReport | None) -> Recommendation
 
 def is_better(one: Difference) -> bool:
     """Whether the candidate's interval is above zero, and chance does not do the same."""
-    return one.low > 0 and one.p <= LEVEL
+    return one.low > 0 and one.p <= _LEVEL
 
 
 def _say_recommendation(recommendation: Recommendation, facts: CompanyFacts) -> str:

@@ -35,7 +35,7 @@ def list_short_rows(report: ArmsReport) -> list[tuple[str, ...]]:
 
 
 def write_arms_card(report: ArmsReport, decision: GateDecision | None) -> str:
-    """The arms, what was forgotten and the decision, as Markdown; without an adapter there is nothing to decide."""
+    """The arms, both probes and the decision, as Markdown; without an adapter there is nothing to decide."""
     lines = [
         f"## Arms: {report.questions} held-out questions of dataset {report.dataset_id}",
         "",
@@ -44,6 +44,7 @@ def write_arms_card(report: ArmsReport, decision: GateDecision | None) -> str:
         *map(_row, list_rows(report)),
         "",
         *_describe_forgetting(report),
+        *_describe_reading(report),
     ]
     if decision:
         lines += [f"## Gate: {decision.decision}", "", *(f"* {reason}" for reason in decision.reasons), ""]
@@ -58,6 +59,18 @@ def _describe_forgetting(report: ArmsReport) -> list[str]:
         f"General questions ({found.questions}): {found.base:.3f} by the base model, {found.tuned:.3f} with the "
         f"adapter, drop {found.drop:+.3f} [{found.low:+.3f}, {found.high:+.3f}]; perplexity of general text "
         f"{found.base_perplexity:.1f} and {found.tuned_perplexity:.1f}."
+    )
+    return [said, ""]
+
+
+def _describe_reading(report: ArmsReport) -> list[str]:
+    found = report.reading
+    if found is None:
+        return []
+    said = (
+        f"A question's own answer against another question's ({found.questions}): {found.base:.1f} nats likelier by "
+        f"the base model, {found.tuned:.1f} with the adapter, {found.difference:+.1f} [{found.low:+.1f}, "
+        f"{found.high:+.1f}]."
     )
     return [said, ""]
 

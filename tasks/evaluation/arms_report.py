@@ -10,7 +10,7 @@ from tasks.arm_models import ArmResult
 from tasks.evaluation.bootstrap import RESAMPLES, compare_shares
 from tasks.evaluation.permutation import measure_p
 from tasks.evaluation_models import Share
-from tasks.training_models import ArmName, ArmScore, ArmsReport, Difference, Forgetting, SliceDifference
+from tasks.training_models import ArmName, ArmScore, ArmsReport, Difference, Forgetting, Reading, SliceDifference
 
 CANDIDATE: ArmName = "tuned+rag"
 RIVALS: tuple[ArmName, ...] = ("champion+rag", "base+rag")
@@ -35,6 +35,7 @@ class Judged(NamedTuple):
     adapter_id: str | None = None
     champion_id: str | None = None
     forgetting: Forgetting | None = None
+    reading: Reading | None = None
 
 
 def report_arms(
@@ -43,7 +44,7 @@ def report_arms(
     """The report of arms over the same questions in the same order.
 
     Args:
-        judged: Ids, and what the probe found.
+        judged: Ids, and what the probes found.
         results: By arm; the candidate is compared when it is among them.
         resamples: Of the bootstrap and of the permutation test.
     """
@@ -68,6 +69,7 @@ def report_arms(
             for one in compare_slices(arm, found, candidate, resamples=resamples)
         ),
         forgetting=judged.forgetting,
+        reading=judged.reading,
     )
 
 

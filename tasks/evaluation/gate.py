@@ -14,7 +14,10 @@ from tasks.models import Noun
 from tasks.training_models import ArmName, ArmsReport, Difference, GateDecision, Verdict
 
 ENOUGH_QUESTIONS = 80
-LEVEL = 0.05
+LEVEL = 0.01
+"""Each night asks again: at .05 equal candidates would be promoted every other month by luck."""
+LEAST_DOCUMENTS = 8
+"""Seven that all agree have p = 2/128 = .016 at best."""
 DOUBT = 0.2
 """A loss beyond the tolerance stops a promotion already at this level: who may be harmed need not be sure of it."""
 CITATIONS = ("citation_precision", "citation_recall")
@@ -54,6 +57,7 @@ def decide_promotion(report: ArmsReport, limits: GateLimits | None = None) -> Ga
         _check_unanswerable(report, rival, limits),
         *(_check_citations(report, rival, metric, limits) for metric in CITATIONS),
         _check_forgetting(report, limits),
+        _check_reading(report),
     ]
     order: tuple[Verdict | None, ...] = ("not-enough-evidence", "reject", "promote", None)
     if checks[0].outcome is None:
@@ -91,10 +95,10 @@ def _check_gain(report: ArmsReport, rival: ArmName) -> Check:
             f"tuned+rag was not compared with {rival}: there is no candidate or no answerable question",
         )
     said = f"tuned+rag against {rival}: token F1 {show(gain)}"
-    if gain.documents < LEAST_CLUSTERS:
+    if gain.documents < LEAST_DOCUMENTS:
         return Check(
             "not-enough-evidence",
-            f"{said}, but the questions are about {gain.documents} documents and {LEAST_CLUSTERS} are needed",
+            f"{said}, but the questions are about {gain.documents} documents and {LEAST_DOCUMENTS} are needed",
         )
     if gain.low > 0 and gain.p <= LEVEL:
         return Check("promote", f"{said}: better")
@@ -146,6 +150,19 @@ def _check_forgetting(report: ArmsReport, limits: GateLimits) -> Check:
             "reject", f"{said}: beyond the limits of {limits.forgetting} and {limits.perplexity} times: it forgets"
         )
     return Check(None, f"{said}: within the limits of {limits.forgetting} and {limits.perplexity} times")
+
+
+def _check_reading(report: ArmsReport) -> Check:
+    found = report.reading
+    if found is None:
+        return Check("not-enough-evidence", "whether it ties answers to their questions was not measured")
+    said = (
+        f"a question's own answer against another's: {found.base:.1f} nats likelier before, {found.tuned:.1f} after, "
+        f"{found.difference:+.1f} [{found.low:+.1f}, {found.high:+.1f}] of {found.questions} questions"
+    )
+    if found.high < 0 and found.documents >= LEAST_CLUSTERS:
+        return Check("reject", f"{said}: it reads less than the base model")
+    return Check(None, f"{said}: it reads no less than the base model")
 
 
 def find_difference(report: ArmsReport, arm: ArmName, metric: str) -> Difference | None:

@@ -30,13 +30,14 @@ from tasks.evaluation.forgetting import ForgettingProbe, Probed
 from tasks.evaluation.gold import Library
 from tasks.evaluation.judge import Judge
 from tasks.evaluation.questions import read_question_file
+from tasks.evaluation.reading import ReadingProbe
 from tasks.evaluation.run import BATCH, DEPTH, derive_run_id, evaluate_questions, list_unmatched, order_results
 from tasks.evaluation.summary import compare_runs, pair_results, summarise
 from tasks.evaluation_models import EvaluationRun, GoldQuestion, JudgedAnswer
 from tasks.ports import Generator
 from tasks.prompting import PROMPT_VERSION
 from tasks.retries import touches_backends
-from tasks.training_models import ArmName, ArmsReport, Forgetting, GateDecision, TrainedAdapter
+from tasks.training_models import ArmName, ArmsReport, Forgetting, GateDecision, Reading, TrainedAdapter
 from tasks.wiring import Application, application
 
 COVERAGE_LIMITS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -228,7 +229,7 @@ class ArmsRequest(NamedTuple):
     dataset: str | None = None
     """An id or its beginning; None: the newest."""
     max_questions: int | None = None
-    """Of the test questions, and of the probe's; None: all."""
+    """Of the test questions, and of each probe's; None: all."""
     resamples: int = RESAMPLES
     """Of intervals and of the permutation test."""
     progress: Callable[[str, int, int], object] = lambda *_: None
@@ -255,7 +256,8 @@ def evaluate_arms(app: Application, models: ArmModels, request: ArmsRequest | No
         for arm, (generator, with_passages) in models.list_arms().items()
     }
     forgetting = probe_forgetting(app, models, request)
-    judged = JudgedArms(dataset.dataset_id, models.adapter_id, models.champion_id, forgetting)
+    reading = probe_reading(app, models, examples, request)
+    judged = JudgedArms(dataset.dataset_id, models.adapter_id, models.champion_id, forgetting, reading)
     report = report_arms(judged, results, resamples=request.resamples)
     app.arms.write_report(app.settings.tenant, StoredReport(report=report, decision=decide_promotion(app, report)))
     return report
@@ -339,8 +341,7 @@ def ask_arm(
         with_passages: Whether the frozen passages are shown.
         request: Who watches.
     """
-    settings, glossary = app.settings, app.glossary
-    options = ArmOptions(settings.tenant, settings.answer_passages, settings.answer_tokens)
+    glossary, options = app.glossary, _choose_options(app)
     prompts = plan_prompts(examples, generator, options, with_passages=with_passages)
     for done in ask_prompts(prompts, generator, app.arms, options):
         request.progress(arm, done, len(prompts))
@@ -365,3 +366,26 @@ def probe_forgetting(app: Application, models: ArmModels, request: ArmsRequest) 
         for done in probe.ask(generator):
             request.progress(name, done, len(probe.questions))
     return probe.compare(*(Probed(one, app.likelihood_of(one)) for one in (models.base, models.tuned)))
+
+
+def probe_reading(
+    app: Application, models: ArmModels, examples: Sequence[Example], request: ArmsRequest
+) -> Reading | None:
+    """Whether the candidate still ties answers to their questions; None without one."""
+    if models.tuned is None:
+        return None
+    probe = ReadingProbe(examples, _choose_options(app), max_questions=request.max_questions)
+    found = []
+    for name, generator in (("reading, base", models.base), ("reading, tuned", models.tuned)):
+        values: list[float] = []
+        for value in probe.measure(generator, app.likelihood_of(generator)):
+            values.append(value)
+            request.progress(name, len(values), len(probe.contrasts))
+        found.append(values)
+    return probe.compare(*found, resamples=request.resamples)
+
+
+def _choose_options(app: Application) -> ArmOptions:
+    """What prompts and answers of an arm are made by: as serving makes them."""
+    settings = app.settings
+    return ArmOptions(settings.tenant, settings.answer_passages, settings.answer_tokens)

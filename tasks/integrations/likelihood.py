@@ -1,4 +1,4 @@
-"""The `LikelihoodScorer` port on a causal language model of transformers: perplexity on plain text."""
+"""The `LikelihoodScorer` port on a causal language model of transformers: of plain text, and of answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from tasks.integrations.chat_tokens import encode_text
+from tasks.answer_models import Message
+from tasks.integrations.chat_tokens import encode_messages, encode_text
 
 _CONTEXT_TOKENS = 1024
 
@@ -39,6 +40,31 @@ class TransformersLikelihood:
             loss = torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="sum")
         return float(loss), len(ids) - 1
 
+    def score_answers(self, messages: Sequence[Message], answers: Sequence[str], *, max_tokens: int) -> list[float]:
+        """Of each answer the log-likelihood after the prompt, in nats: of its first `max_tokens` tokens.
+
+        The prompt is read once, and the answers together after it.
+        """
+        import torch
+
+        prompt = encode_messages(self._tokenizer, messages)
+        said = [encode_text(self._tokenizer, answer)[:max_tokens] for answer in answers]
+        longest = max(map(len, said), default=0)
+        if not longest:
+            return [0.0] * len(answers)
+        # What is padded stands behind all that is scored, so nothing sees it.
+        padded = torch.tensor([[*ids, *[0] * (longest - len(ids))] for ids in said], device=self._model.device)
+        with torch.inference_mode():
+            read = self._model(
+                input_ids=torch.tensor([prompt], device=self._model.device), use_cache=True, logits_to_keep=1
+            )
+            cache, first = read.past_key_values, read.logits
+            cache.batch_repeat_interleave(len(said))
+            after = self._model(input_ids=padded, past_key_values=cache, use_cache=True).logits[:, :-1]
+            logits = torch.cat([first.expand(len(said), -1, -1), after], dim=1).float()
+            scores = torch.log_softmax(logits, dim=-1).gather(2, padded[..., None])[..., 0]
+        return [float(row[: len(ids)].sum()) for row, ids in zip(scores, said, strict=True)]
+
 
 @runtime_checkable
 class ModelHolder(Protocol):
@@ -58,3 +84,8 @@ class HeldLikelihood:
         """Of each text the negative log-likelihood of all its tokens but the first, in nats, and their number."""
         with self._holder.borrow_model() as (model, tokenizer):
             return TransformersLikelihood(model, tokenizer).score(texts)
+
+    def score_answers(self, messages: Sequence[Message], answers: Sequence[str], *, max_tokens: int) -> list[float]:
+        """Of each answer the log-likelihood after the prompt, in nats: of its first `max_tokens` tokens."""
+        with self._holder.borrow_model() as (model, tokenizer):
+            return TransformersLikelihood(model, tokenizer).score_answers(messages, answers, max_tokens=max_tokens)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tasks.answer_models import Message
 from tasks.arm_models import ArmAnswer, ArmResult
 from tasks.curation_models import Evidence, Example, FrozenPassage, Origin, Split
 from tasks.evaluation_models import Share
@@ -75,3 +76,7 @@ class FakeLikelihood:
 
     def score(self, texts: Sequence[str]) -> list[tuple[float, int]]:
         return [(self._nats * 10, 10) for _ in texts]
+
+    def score_answers(self, messages: Sequence[Message], answers: Sequence[str], *, max_tokens: int) -> list[float]:
+        """Every word costs the same; what the prompt says, too, costs nothing."""
+        return [-self._nats * len(answer.split()) * (answer not in messages[-1].content) for answer in answers]

@@ -94,6 +94,8 @@ def test_a_candidate_that_learned_to_read_is_promoted_and_advised(app: JudgingAp
     assert (best.citation_precision, best.refusal_recall, best.wrong_on_unanswerable, best.supported) == (1, 1, 0, 1)
     assert report.forgetting is not None
     assert (report.forgetting.questions, report.forgetting.drop) == (len(GENERAL), 0)
+    assert report.reading is not None
+    assert (report.reading.questions, report.reading.difference) == (48, 0)  # the fake models are equally surprised
     decision = decide_promotion(app, report)
     assert decision.decision == "promote", decision.reasons
     advice = advise(app)
@@ -133,7 +135,7 @@ def test_a_champion_has_an_arm_and_without_one_there_is_none(app: JudgingApplica
 def test_the_base_model_alone_is_judged_without_a_probe(app: JudgingApplication) -> None:
     report = evaluate_arms(app, ArmModels(name_model("base@1", know_nothing)), ALL._replace(max_questions=5))
     assert list(report.arms) == ["base", "base+rag"]
-    assert (report.forgetting, report.adapter_id, report.differences) == (None, None, ())
+    assert (report.forgetting, report.reading, report.adapter_id, report.differences) == (None, None, None, ())
     assert app.arms.find_report("default") is None
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from tasks.evaluation.arms_report import Judged, report_arms
 from tasks.evaluation.gate import GateLimits, decide_promotion
-from tasks.training_models import ArmName, ArmsReport, Forgetting, GateDecision
+from tasks.training_models import ArmName, ArmsReport, Forgetting, GateDecision, Reading
 from tests.fakes.arms import make_result
 
 KEPT = Forgetting(
     questions=120, base=0.5, tuned=0.49, drop=0.01, low=-0.03, high=0.05, base_perplexity=20, tuned_perplexity=21
 )
+READS = Reading(questions=48, documents=40, base=46.9, tuned=48.5, difference=1.6, low=1.1, high=2.2)
 EACH: dict[str, Any] = {"citation_precision": 0.9, "citation_recall": 0.9}
 
 
@@ -25,6 +26,7 @@ def report(
     silent: tuple[int, int] = (10, 10),
     after_scores: dict[str, Any] | None = None,
     forgetting: Forgetting | None = KEPT,
+    reading: Reading | None = READS,
     rival: ArmName = "base+rag",
     german: float | None = None,
     documents: int = 1000,
@@ -48,7 +50,7 @@ def report(
         rival: ask(before, silent[0], EACH),
         "tuned+rag": ask(after, silent[1], EACH | (after_scores or {}), german),
     }
-    return report_arms(Judged("dataset", "adapter", None, forgetting), results, resamples=500)
+    return report_arms(Judged("dataset", "adapter", None, forgetting, reading), results, resamples=500)
 
 
 def decide(limits: GateLimits | None = None, **changes: Any) -> GateDecision:
@@ -77,6 +79,7 @@ def test_a_champion_is_who_must_be_beaten() -> None:
         ({"german": 0.05}, "language=de: token F1"),
         ({"forgetting": KEPT.model_copy(update={"drop": 0.2})}, "it forgets"),
         ({"forgetting": KEPT.model_copy(update={"tuned_perplexity": 40.0})}, "2.00 times"),
+        ({"reading": READS.model_copy(update={"difference": -5.0, "low": -5.9, "high": -4.2})}, "it reads less"),
     ],
 )
 def test_one_broken_condition_rejects_and_is_the_first_reason(changes: dict[str, Any], reason: str) -> None:
@@ -112,10 +115,22 @@ def test_a_probe_that_was_not_asked_is_not_enough_evidence() -> None:
     assert decide(forgetting=None).decision == "not-enough-evidence"
 
 
-def test_many_questions_about_few_documents_are_not_enough_evidence() -> None:
-    decision = decide(documents=3)
+def test_what_was_not_measured_of_its_reading_is_not_enough_evidence() -> None:
+    decision = decide(reading=None)
     assert decision.decision == "not-enough-evidence"
-    assert "3 documents" in decision.reasons[0]
+    assert "was not measured" in decision.reasons[0]
+
+
+@pytest.mark.parametrize("less", [{"difference": -0.4, "low": -1.0, "high": 0.2}, {"high": -4.2, "documents": 5}])
+def test_reading_less_rejects_only_when_it_is_no_chance(less: dict[str, Any]) -> None:
+    assert decide(reading=READS.model_copy(update=less)).decision == "promote"
+
+
+@pytest.mark.parametrize("documents", [3, 7])
+def test_many_questions_about_few_documents_are_not_enough_evidence(documents: int) -> None:
+    decision = decide(documents=documents)
+    assert decision.decision == "not-enough-evidence"
+    assert f"{documents} documents" in decision.reasons[0]
 
 
 def test_without_a_candidate_nothing_is_promoted() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from tasks.answer_models import Message
 from tasks.errors import ConfigurationError
 from tasks.evaluation.forgetting import measure_perplexity
+from tasks.integrations.chat_tokens import encode_messages
 from tasks.integrations.likelihood import HeldLikelihood, ModelHolder, TransformersLikelihood
 from tasks.integrations.transformers import TransformersGenerator
 from tasks.settings import Settings
@@ -48,6 +50,27 @@ def test_the_likelihood_of_a_text_is_that_of_its_tokens_after_the_first(folder: 
     assert (nothing, short) == ((0.0, 0), (0.0, 0))
     assert count == 2
     assert loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_likelihood_of_an_answer_is_that_of_its_tokens_after_the_prompt(folder: Path) -> None:
+    import torch
+
+    generator = TransformersGenerator(str(folder), cache=folder)
+    messages = [Message(role="user", content="How high does pump 7 lift?")]
+    answers = ["8 metres", "", "it lifts many more than eight metres"]
+    with generator.borrow_model() as (model, tokenizer):
+        found = TransformersLikelihood(model, tokenizer).score_answers(messages, answers, max_tokens=20)
+        prompt, expected = encode_messages(tokenizer, messages), []
+        for answer in answers:
+            said = tokenizer(answer)["input_ids"][:20]
+            ids = torch.tensor([[*prompt, *said]])
+            costs = torch.log_softmax(model(input_ids=ids).logits[0].detach(), dim=-1)
+            places = range(len(prompt) - 1, len(prompt) + len(said) - 1)
+            expected.append(sum(float(costs[place, ids[0, place + 1]]) for place in places))
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert found[1] == 0
+    assert HeldLikelihood(generator).score_answers(messages, answers, max_tokens=20) == pytest.approx(found, rel=1e-6)
+    assert HeldLikelihood(generator).score_answers(messages, [""], max_tokens=20) == [0.0]
 
 
 def test_a_random_model_is_as_perplexed_as_if_it_guessed(folder: Path) -> None:
