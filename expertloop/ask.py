@@ -296,7 +296,8 @@ def _print_hits(hits: Sequence[Hit]) -> None:
 def _print_citations(answer: Answer, to: Console) -> None:
     for citation in answer.found or answer.citations:
         page = f", page {citation.page}" if citation.page else ""
-        to.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}  {escape(citation.uri)}")
+        dated = f", of {citation.dated}" if answer.conflicting and citation.dated else ""
+        to.print(f"[bold]\\[{citation.number}][/] {escape(citation.title)}{page}{dated}  {escape(citation.uri)}")
         to.print(f"    “{escape(' '.join(citation.quote.split()))}”", style="italic")
     sure = "" if answer.confidence is None else f", confidence {answer.confidence:.2f}"
     messages.print(f"{answer.timings.total_seconds:.1f} s{sure}", style="dim")

@@ -87,6 +87,10 @@ class Citation(Noun):
     end: int
     outdated: bool = False
     trust: Trust = Field(default="normal", description="how far its source is believed")
+    dated: str = Field(
+        default="",
+        description="how old its document is: the year, month or day in title or file name, else of its last change",
+    )
 
 
 class Timings(Noun):

@@ -72,6 +72,7 @@ class Asked(Noun):
     text: str = ""
     reason: str = Field(default="", description="why there is no answer")
     confidence: float | None = None
+    conflicting: bool = Field(default=False, description="its documents contradict each other")
     quoted: tuple[tuple[str, str], ...] = Field(default=(), description="(document_id, quote) of its citations")
 
 

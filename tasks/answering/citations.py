@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tasks.answer_models import Citation
 from tasks.answering.context import Quotable
+from tasks.answering.editions import tell_date
 from tasks.answering.sentences import CELL_BORDER, cut_sentences, is_row
 from tasks.models import Passage
 
@@ -111,6 +112,7 @@ def _cite(statement: Statement, *, number: int) -> Citation:
         end=end,
         outdated=passage.outdated,
         trust=passage.trust,
+        dated=tell_date(passage),
     )
 
 

@@ -145,7 +145,7 @@ def _add_conflicting(
     draft: Draft, lead: Quotable, statements: Sequence[Statement], texts: ReadableTexts
 ) -> tuple[Sequence[Statement], bool]:
     """The statements, and where another document says otherwise than the lead, that too, the newest first."""
-    others = find_conflicting(lead, [one.quotable for one in draft.ranked], draft.stems)
+    others = find_conflicting(lead, draft.ranked, draft.stems, draft.question.readings)
     readable = [one for one in others[:_MOST_CONFLICTS] if texts.hold(quote_statement(one))]
     if not readable:
         return statements, False

@@ -1,20 +1,23 @@
 """Documents that disagree: two sentences about the same, with different numbers, are shown both, the newer first.
 
 Only numbers, dates and amounts in the same unit are compared: that two sentences contradict each other in words alone
-is not something that words alone tell.
+is not something that words alone tell. Sentences of any two documents must be worded alike; of two editions of one
+document it is enough that both answer the question nearly as well, since an edition is often written anew.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from tasks.answering.context import Quotable
+from tasks.answering.editions import are_editions, find_date, find_named_date, read_edition
+from tasks.answering.extract import WIDEST_GAP, Ranked
 from tasks.answering.quantities import Quantity
 from tasks.answering.statements import Evidence, read_shown
 from tasks.answering.words import Stems
-from tasks.models import Passage, Trust
+from tasks.models import Trust
 
 _LEAST_SHARED_TOPICS = 3
 _LEAST_OVERLAP = 0.6
@@ -23,51 +26,55 @@ _LEAST_PLACE_OVERLAP = 0.4
 _NOT_AMOUNTS = frozenset({"", "code", "label", "former", "weekday"})
 """Units of what names a thing instead of measuring it."""
 _TRUST_RANKS: Mapping[Trust, int] = {"low": 0, "normal": 1, "high": 2}
-_DATE = re.compile(
-    r"(?<!\d)(?P<year>(?:19|20)\d\d)(?:-(?P<month>0[1-9]|1[0-2])(?:-(?P<day>0[1-9]|[12]\d|3[01]))?)?(?!\d)"
-)
 
 
-def find_conflicting(lead: Quotable, others: Sequence[Quotable], stems: Stems) -> list[Quotable]:
-    """Those of the others, in their order, that say of the same another amount and stand in another document."""
-    foreign = [one for one in others if one.passage.document_id != lead.passage.document_id]
-    first, *rest = read_shown([lead, *_keep_alike(lead, foreign, stems)], stems).evidence
-    return [one.quotable for one in rest if _is_about_same(first, one) and _differs(first, one)]
+def find_conflicting(
+    lead: Quotable, ranked: Sequence[Ranked], stems: Stems, readings: Sequence[str] = ()
+) -> list[Quotable]:
+    """What says of the same another amount and stands in another document, the best of each such document.
 
-
-def _keep_alike(lead: Quotable, others: Sequence[Quotable], stems: Stems) -> list[Quotable]:
-    """Those worth reading closely, which costs fifty times as much: most sentences are of something else."""
+    Args:
+        lead: What the answer begins with.
+        ranked: All that can be quoted, the best answers first.
+        stems: Of the question's language.
+        readings: Texts that ask the question.
+    """
+    foreign = [one for one in ranked if one.quotable.passage.document_id != lead.passage.document_id]
+    asked = frozenset(topic for reading in readings for topic in stems.find_topics(reading))
     topics = frozenset(stems.find_topics(lead.quote))
-    return [one for one in others if _share_topics(topics, frozenset(stems.find_topics(one.quote)))]
+    least = next((one.score for one in ranked if one.quotable == lead), math.inf) - WIDEST_GAP
+    # Reading closely costs fifty times as much as this, and most sentences are of something else.
+    near = [(one.quotable, one.score >= least and are_editions(lead.passage, one.quotable.passage)) for one in foreign]
+    close = [
+        (one, rewritten)
+        for one, rewritten in near
+        if rewritten or _share_topics(topics, frozenset(stems.find_topics(one.quote)))
+    ]
+    first, *rest = read_shown([lead, *(one for one, _ in close)], stems).evidence
+    found: dict[str, Quotable] = {}
+    for one, (quotable, rewritten) in zip(rest, close, strict=True):
+        same = _is_about_same(first, one) or (rewritten and _answers_alike(first, one, asked))
+        if same and _differs(first, one):
+            found.setdefault(quotable.passage.document_id, quotable)
+    return list(found.values())
 
 
 def sort_newest_first(quotables: Sequence[Quotable]) -> list[Quotable]:
-    """By what their documents say of their age; those that say nothing come last, and less trusted ones after all."""
+    """By what their documents say of their age; those that say nothing come last, and less trusted ones after all.
+
+    Where names tell editions of one document apart by numbers alone, these are its age: files are copied in any order.
+    """
+    passages = [one.passage for one in quotables]
+    numbered = len({read_edition(one).name for one in passages}) == 1 and not any(map(find_named_date, passages))
     return sorted(
         quotables,
-        key=lambda one: (_TRUST_RANKS[one.passage.trust], find_date(one.passage) or date.min),
+        key=lambda one: (
+            _TRUST_RANKS[one.passage.trust],
+            read_edition(one.passage).numbers if numbered else (),
+            find_date(one.passage) or date.min,
+        ),
         reverse=True,
     )
-
-
-def find_date(passage: Passage) -> date | None:
-    """How old a document is: the date or year in its title or file name, else when it was modified.
-
-    A copy of an old file is new on the disk; the year in its name still tells.
-    """
-    name = passage.uri.rpartition("/")[2]
-    dates = [one for text in (passage.title, name) for one in _read_dates(text)]
-    if dates:
-        return max(dates)
-    return passage.modified.date() if passage.modified else None
-
-
-def _read_dates(text: str) -> Iterator[date]:
-    for match in _DATE.finditer(text):
-        try:
-            yield date(int(match["year"]), int(match["month"] or 1), int(match["day"] or 1))
-        except ValueError:
-            continue
 
 
 def _is_about_same(one: Evidence, other: Evidence) -> bool:
@@ -78,6 +85,14 @@ def _is_about_same(one: Evidence, other: Evidence) -> bool:
         and one.said.names == other.said.names
         and _codes(one) == _codes(other)
     )
+
+
+def _answers_alike(one: Evidence, other: Evidence, asked: frozenset[str]) -> bool:
+    """Whether the other says something of what is asked that the one says, too, and covers as much of the rest."""
+    if asked.isdisjoint(one.said.topics & other.said.topics):
+        return False
+    mine, theirs = (asked & (side.said.topics | side.place.topics) for side in (one, other))
+    return len(theirs) >= _LEAST_OVERLAP * len(mine)
 
 
 def _share_topics(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -28,7 +28,8 @@ _EMBEDDED = 24
 """Sentences whose meaning is measured: ten passages hold two hundred, and to embed them all takes a second."""
 _LEAST_SIMILARITY = 0.18
 _LEAST_COVERAGE = 0.3
-_WIDEST_GAP = 1.5
+WIDEST_GAP = 1.5
+"""Between the scores of two sentences of which one answers nearly as well as the other."""
 
 
 class Ranked(NamedTuple):
@@ -81,7 +82,7 @@ def choose_quotes(ranked: Sequence[Ranked]) -> list[tuple[Quotable, ...]]:
     if not ranked:
         return []
     lead = _list_surrounding(ranked[0].quotable, [one.quotable for one in ranked])
-    least = ranked[0].score - _WIDEST_GAP
+    least = ranked[0].score - WIDEST_GAP
     second = next((one for one in ranked if one.quotable not in lead), None)
     return [lead] if second is None or second.score < least else [lead, (second.quotable,)]
 

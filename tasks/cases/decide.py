@@ -112,6 +112,7 @@ def _find_obstacle(process: Process, case: Case, classified: Classified, asked: 
         "nobody to reply to": not case.sender,
         "no question was found in it": not asked,
         "not every question has an answer": not all(one.answered for one in asked),
+        "documents disagree about it": any(one.conflicting for one in asked),
         f"an answer is not sure ({least:.2f} < {limits.reply:g})": least < limits.reply,
         "a part of it could not be read": bool(case.problems),
     }

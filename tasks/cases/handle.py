@@ -190,6 +190,7 @@ def _note(answer: Answer) -> Asked:
         text="" if answer.abstained else answer.text,
         reason=answer.reason or "",
         confidence=answer.confidence,
+        conflicting=answer.conflicting,
         quoted=tuple((one.document_id, one.quote) for one in answer.found or answer.citations),
     )
 

@@ -18,7 +18,10 @@ from tests.e2e.endpoint import Reply, embedding_endpoint, is_probe
 
 DOCUMENT = {"document_id", "uri", "title", "state", "groups", "chunks"}
 HIT = {"rank", "score", "document_id", "chunk_id", "uri", "title", "page", "text"}
-CITATION = {"number", "document_id", "chunk_id", "uri", "title", "page", "quote", "start", "end", "outdated", "trust"}
+CITATION = {
+    *("number", "document_id", "chunk_id", "uri", "title", "page", "quote", "start", "end", "outdated", "trust"),
+    *("dated",),
+}
 ANSWER = {
     *("question", "text", "citations", "abstained", "reason", "mode", "sources", "timings", "prompt_tokens"),
     *("completion_tokens", "versions", "id", "confidence", "conflicting", "signals", "found", "suspicious"),

@@ -91,6 +91,7 @@ class FakeAnswerer:
     def __init__(self, known: Mapping[str, str], *, confidence: float = 0.95) -> None:
         self.known = known
         self.confidence = confidence
+        self.conflicting = False
         self.calls: list[list[Question]] = []
         self.failure: ProductError | None = None
 
@@ -104,7 +105,13 @@ class FakeAnswerer:
         for word, text in self.known.items():
             if word in question.text:
                 said, quoted = f"{text} [1]", (cite(text),)
-                return Answer(question=question.text, text=said, citations=quoted, confidence=self.confidence)
+                return Answer(
+                    question=question.text,
+                    text=said,
+                    citations=quoted,
+                    confidence=self.confidence,
+                    conflicting=self.conflicting,
+                )
         return Answer(question=question.text, text="…", abstained=True, reason=Silence.NOTHING_FOUND)
 
 

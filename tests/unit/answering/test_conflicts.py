@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 
-from tasks.answering.conflicts import find_conflicting, find_date, sort_newest_first
+from tasks.answering.conflicts import find_conflicting, sort_newest_first
 from tasks.answering.context import Quotable, list_quotables
+from tasks.answering.extract import WIDEST_GAP, Ranked
 from tasks.answering.words import Stems
 from tasks.models import Hit
 from tests.fakes.passage_reader import FakePassageReader
@@ -17,6 +18,11 @@ def quote(text: str, *, path: str = "a.md", title: str = "Travel policy", langua
     (passage,) = FakePassageReader().add_document(path, [text], title=title, language=language)
     (quotable,) = list_quotables([Hit(rank=1, score=1.0, passage=passage)])
     return quotable
+
+
+def rank(*quotables: Quotable, gap: float = 0.1) -> list[Ranked]:
+    """As if each scored a little less than the one before."""
+    return [Ranked(one, 9 - gap * place, 1.0, 0.5) for place, one in enumerate(quotables)]
 
 
 @pytest.mark.parametrize(
@@ -46,29 +52,46 @@ def test_only_another_amount_of_the_same_thing_is_a_conflict(
 ) -> None:
     lead = quote(one, path="a.md", language=language)
     second = quote(other, path="b.md", language=language)
-    assert find_conflicting(lead, [second], Stems(language)) == ([second] if conflict else [])
+    assert find_conflicting(lead, rank(lead, second), Stems(language)) == ([second] if conflict else [])
 
 
 def test_a_document_does_not_contradict_itself() -> None:
     lead = quote("The daily meal allowance is 24 euros.")
-    assert find_conflicting(lead, [quote("The daily meal allowance is 28 euros.")], Stems("en")) == []
+    other = quote("The daily meal allowance is 28 euros.")
+    assert find_conflicting(lead, rank(lead, other), Stems("en")) == []
+
+
+PRIVATE_CAR = "What is refunded per kilometer with a private car?"
+OLD, NEW = "Use of a private car is refunded at EUR 0.30 per kilometer.", "Private car: EUR 0.38 per kilometer."
 
 
 @pytest.mark.parametrize(
-    ("title", "path", "modified", "expected"),
+    ("path", "other", "gap", "conflict"),
     [
-        ("Price list 2026", "prices.pdf", datetime(2020, 1, 1, tzinfo=UTC), date(2026, 1, 1)),
-        ("Prices", "prices-2025-07-01.pdf", None, date(2025, 7, 1)),
-        ("Prices", "prices.pdf", datetime(2024, 3, 5, tzinfo=UTC), date(2024, 3, 5)),
-        ("Pump 20260", "pump.pdf", None, None),
-        ("Prices", "prices.pdf", None, None),
+        ("travel-2026.docx", NEW, 0.1, True),
+        ("travel-2026.docx", NEW, WIDEST_GAP + 0.1, False),
+        ("travel-2026.docx", "Private car: EUR 0.30 per kilometer.", 0.1, False),
+        ("travel-2026.docx", "Hotels: EUR 135 a night in Germany.", 0.1, False),
+        ("mileage-2026.docx", NEW, 0.1, False),
     ],
 )
-def test_a_document_is_as_old_as_its_name_says_else_as_its_file(
-    title: str, path: str, modified: datetime | None, expected: date | None
+def test_editions_of_one_document_contradict_each_other_in_other_words(
+    path: str, other: str, gap: float, *, conflict: bool
 ) -> None:
-    passage = quote("One sentence.", path=path, title=title).passage.model_copy(update={"modified": modified})
-    assert find_date(passage) == expected
+    lead = quote(OLD, path="travel-2024.pdf", title="Travel and expense policy")
+    second = quote(other, path=path, title="Business travel: the new rules")
+    found = find_conflicting(lead, rank(lead, second, gap=gap), Stems("en"), [PRIVATE_CAR])
+    assert found == ([second] if conflict else [])
+
+
+def test_of_another_edition_the_best_sentence_alone_is_shown() -> None:
+    lead = quote(OLD, path="travel-2024.pdf")
+    (passage,) = FakePassageReader().add_document(
+        "travel-2026.pdf", [f"{NEW} Private car, shared: EUR 0.43 per kilometer."]
+    )
+    best, second = list_quotables([Hit(rank=1, score=1.0, passage=passage)])
+    assert find_conflicting(lead, rank(lead, best, second), Stems("en"), [PRIVATE_CAR]) == [best]
+    assert find_conflicting(lead, rank(lead, second, best), Stems("en"), [PRIVATE_CAR]) == [second]
 
 
 def test_the_newest_comes_first_and_the_undated_last() -> None:
@@ -82,3 +105,9 @@ def test_the_more_trusted_comes_before_the_newer() -> None:
     trusted = old._replace(passage=old.passage.model_copy(update={"trust": "high"}))
     assert sort_newest_first([old, new]) == [new, old]
     assert sort_newest_first([trusted, new]) == [trusted, new]
+
+
+def test_editions_are_as_old_as_their_numbers_say_whenever_their_files_were_copied() -> None:
+    third, fourth = (quote("One.", path=f"prices v{number}.md", title="Prices") for number in (3, 4))
+    third = third._replace(passage=third.passage.model_copy(update={"modified": datetime(2026, 5, 1, tzinfo=UTC)}))
+    assert sort_newest_first([third, fourth]) == [fourth, third]

@@ -89,6 +89,14 @@ def test_a_case_on_which_the_company_s_model_fails_becomes_a_draft(world: CaseWo
     assert step.details == {"found": ["policy"], "problem": outcome.reason}
 
 
+def test_where_documents_disagree_a_person_decides(world: CaseWorld, outbox: DatabaseOutbox) -> None:
+    world.answerer.conflicting = True
+    outcome = handle(world, body="Is hail insured?")
+    assert (outcome.decision, outcome.reason) == (Decision.DRAFT, "documents disagree about it")
+    assert outcome.asked[0].conflicting
+    assert [one.kind for one in outbox.list_due("default", KINDS, NOW, 10)] == ["draft"]
+
+
 def test_an_unanswered_question_is_for_a_person(world: CaseWorld) -> None:
     outcome = handle(world, body="Is hail insured? Is theft insured?")
     assert (outcome.decision, outcome.reason) == (Decision.DRAFT, "not every question has an answer")
