@@ -195,7 +195,7 @@ class FilesSource:
             with os.fdopen(descriptor, "rb") as stream:
                 return stream.read(MAX_SIDECAR_BYTES + 1)
 
-        return self._rules.read_sidecar(relative, read)
+        return self._rules.read_sidecar(relative, read, in_capitals=True)
 
     # --- places ---
 

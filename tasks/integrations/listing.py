@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import posixpath
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
@@ -62,21 +63,26 @@ class Entry(NamedTuple):
 
 
 Readers = tuple[str, ...] | Problem
-"""Groups that a sidecar names, or why it cannot be read: then nobody new may read what it speaks of."""
+"""Groups that a sidecar names, or why it cannot be read: then nobody may read what it speaks of."""
 
 
 def compile_glob(glob: str) -> re.Pattern[str]:
-    """A glob by the rules of .gitignore, except that it ignores case and knows no `!`.
+    """A glob by the rules of .gitignore, except that it ignores case and knows no `!`; for paths in composed form.
 
     Without a slash inside it matches a name at any depth, otherwise from the root; `*` stays inside one name, `**`
     spans folders; what matches a folder matches everything in it.
     """
-    body = glob.removeprefix("./").strip("/")
+    body = _compose(glob).removeprefix("./").strip("/")
     anchored = "/" in body or glob.startswith(("/", "./"))
     pattern = "" if anchored else "(?:.*/)?"
     for token in re.findall(r"\*\*/|/\*\*$|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", body, re.DOTALL):
         pattern += _translate_token(token)
     return re.compile(rf"{pattern}(?:/.*)?\Z", re.DOTALL | re.IGNORECASE)
+
+
+def _compose(path: str) -> str:
+    """One form of letters with marks: a Mac writes "ä" as two characters, a keyboard as one."""
+    return unicodedata.normalize("NFC", path)
 
 
 def _translate_token(token: str) -> str:
@@ -106,30 +112,36 @@ class ListingRules:
 
     def excludes(self, relative: str) -> bool:
         """Whether a path, and everything in it when it is a folder, is excluded."""
-        return any(pattern.match(relative) for pattern in self._exclude)
+        return any(pattern.match(_compose(relative)) for pattern in self._exclude)
 
     def wants(self, relative: str) -> bool:
         """Whether a file is listed."""
         if self.is_sidecar(relative) or self.excludes(relative):
             return False
-        return not self._include or any(pattern.match(relative) for pattern in self._include)
+        return not self._include or any(pattern.match(_compose(relative)) for pattern in self._include)
 
     def is_sidecar(self, relative: str) -> bool:
-        """Whether a file names readers; such a file is no document."""
+        """Whether a file names readers, however its ending is capitalised; such a file is no document."""
         ending = self._config.groups_sidecar
-        return ending is not None and relative.endswith(ending)
+        return ending is not None and relative.casefold().endswith(ending.casefold())
 
-    def read_sidecar(self, relative: str, read: Callable[[str], bytes | None]) -> Readers | None:
+    def read_sidecar(
+        self, relative: str, read: Callable[[str], bytes | None], *, in_capitals: bool = False
+    ) -> Readers | None:
         """The readers that the sidecar of a file, or of a folder (its path with '/' or ''), names.
 
         Args:
             relative: Path inside the source.
             read: Content of a file inside the source, None when it is not there; OSError when it cannot be read.
+            in_capitals: Also looks for an ending in capitals, as other systems write it; a look more.
         """
-        if self._config.groups_sidecar is None:
+        ending = self._config.groups_sidecar
+        if ending is None:
             return None
         try:
-            content = read(relative + self._config.groups_sidecar)
+            content = read(relative + ending)
+            if content is None and in_capitals:
+                content = read(relative + ending.upper())
         except OSError:
             return _refuse_sidecar("cannot be read")
         return None if content is None else parse_sidecar(content)
@@ -142,7 +154,7 @@ class ListingRules:
             named: What its sidecars say, None when they say nothing.
         """
         problem = entry.problem or self._find_problem(entry, named)
-        groups = self._match_groups(entry.relative) if named is None or isinstance(named, Problem) else named
+        groups = self._match_groups(entry.relative) if named is None else named
         return ListedDocument(
             path=escape_path(entry.relative),
             uri=entry.uri,
@@ -150,7 +162,7 @@ class ListingRules:
             size_bytes=entry.size_bytes,
             modified=entry.modified,
             etag=entry.etag,
-            groups=groups,
+            groups=() if isinstance(groups, Problem) else groups,
             language=self._config.language,
             problem=problem,
         )
@@ -173,7 +185,7 @@ class ListingRules:
 
     def _match_groups(self, relative: str) -> tuple[str, ...]:
         for glob, pattern, groups in self._groups:
-            if pattern.match(relative):
+            if pattern.match(_compose(relative)):
                 self._unmatched.discard(glob)
                 return groups
         return self._config.groups

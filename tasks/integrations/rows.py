@@ -39,6 +39,13 @@ DOUBLE_KEY = Problem(
     advice="make the key unique: correct the row, or name more columns in 'key'",
 )
 
+GROUPS_UNREADABLE = Problem(
+    reason="groups-unreadable",
+    message="the cell that names its readers is no list of names, so nobody may read it",
+    advice="write names or numbers of groups into that cell: hr, service",
+)
+_NO_NAMES = (bool, bytes, bytearray, memoryview, dict, list, tuple)
+
 Row = Mapping[str, object]
 
 
@@ -49,7 +56,10 @@ class RowDocument(NamedTuple):
     title: str
     text: str
     groups: tuple[str, ...]
+    """Nobody where there is a problem."""
     modified: datetime | None
+    problem: Problem | None = None
+    """Why nobody may read it."""
 
     @property
     def content(self) -> bytes:
@@ -109,12 +119,14 @@ class RowRenderer:
             title = _fill(self._title, values)
         else:
             title = " ".join([self._config.name, *(values.get(column, "") for column in self._key)])
+        groups = self._read_groups(row)
         return RowDocument(
             key=key,
             title=" ".join(title.split()),
             text=self._fill_lines(values) if self._lines is not None else self._list_columns(values),
-            groups=self._read_groups(row),
+            groups=groups or (),
             modified=read_time(row.get(self._config.modified_column)) if self._config.modified_column else None,
+            problem=None if groups else GROUPS_UNREADABLE,
         )
 
     def _fill_lines(self, values: Mapping[str, str]) -> str:
@@ -130,14 +142,19 @@ class RowRenderer:
         shown = {column: value for column, value in values.items() if value and column != self._config.groups_column}
         return "\n".join(f"{column}: {value}" for column, value in shown.items())
 
-    def _read_groups(self, row: Row) -> tuple[str, ...]:
-        cell = row.get(self._config.groups_column) if self._config.groups_column else None
+    def _read_groups(self, row: Row) -> tuple[str, ...] | None:
+        """Those of the row, of the source where its cell is empty, None where the cell is no list of names."""
+        column = self._config.groups_column
+        cell = row.get(column) if column else None
+        if column and cell is None and any(name.startswith(f"{column}.") for name in row):
+            return None  # an object, whose fields are columns
         if isinstance(cell, str):
             cell = cell.replace(";", ",").split(",")
-        if not isinstance(cell, list | tuple | set | frozenset):
-            return self._config.groups
-        groups = tuple(dict.fromkeys(filter(None, (str(group).strip() for group in cell))))
-        return groups or self._config.groups
+        cells = cell if isinstance(cell, list | tuple | set | frozenset) else [cell]
+        if any(isinstance(one, _NO_NAMES) for one in cells):
+            return None
+        names = (format_value(one).strip() for one in cells)
+        return tuple(dict.fromkeys(filter(None, names))) or self._config.groups
 
 
 def _fill(parts: Sequence[tuple[str, str | None]], values: Mapping[str, str]) -> str:
@@ -232,6 +249,8 @@ class RowsSource:
     def _describe_row(self, document: RowDocument, number: int, spool: RowSpool) -> ListedDocument:
         if document.key is None:
             return self._describe_problem(f"@{self._reader.unit}-{number}", NO_KEY)
+        if document.problem:
+            return self._describe_problem(document.key, document.problem, groups=())
         content = document.content
         if not spool.add(document.key, content):
             return self._describe_problem(f"{document.key}@{self._reader.unit}-{number}", DOUBLE_KEY)
@@ -253,12 +272,14 @@ class RowsSource:
             overview.add_row(row, format_value(next(iter(row.values()), None), self._config.language))
         yield from self._describe_overview(f"@overview/{quote(table, safe='')}", overview, self._config.groups, spool)
 
-    def _describe_problem(self, path: str, problem: Problem) -> ListedDocument:
+    def _describe_problem(
+        self, path: str, problem: Problem, *, groups: tuple[str, ...] | None = None
+    ) -> ListedDocument:
         return ListedDocument(
             path=path,
             uri=self._reader.make_uri(path),
             file_name=path + RECORD_SUFFIX,
-            groups=self._config.groups,
+            groups=self._config.groups if groups is None else groups,
             language=self._config.language,
             problem=problem,
         )

@@ -246,6 +246,23 @@ def test_withdrawn_readers_lose_a_document_and_granted_ones_find_it(world: World
     assert world.found_in_index({EVERYONE}) == set()
 
 
+def test_readers_that_cannot_be_told_any_more_withdraw_a_document_until_they_can(world: World) -> None:
+    world.add_manuals(1)
+    world.ingest()
+    (chunk,) = world.live_chunks()
+    world.source.groups["doc0.txt"] = ()
+    world.source.problems["doc0.txt"] = Problem(reason="groups-unreadable", message="nobody may read it", advice="…")
+    assert world.ingest().outdated == 1
+    assert world.passages.read_passages("default", [chunk], frozenset({EVERYONE, "hr"})) == {}
+    assert world.found_in_index({EVERYONE, "hr"}) == set()
+    world.source.groups["doc0.txt"] = ("hr",)
+    del world.source.problems["doc0.txt"]
+    world.ingest()
+    assert set(world.passages.read_passages("default", [chunk], frozenset({"hr"}))) == {chunk}
+    assert world.found_in_index({"hr"}) == {chunk}
+    assert world.found_in_index({EVERYONE}) == set()
+
+
 def test_a_passage_that_was_shown_before_is_shown_as_it_is_now(world: World) -> None:
     world.add_manuals(1)
     world.ingest()

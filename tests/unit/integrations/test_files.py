@@ -306,10 +306,27 @@ def test_the_nearest_sidecar_names_the_readers_and_is_no_document(tmp_path: Path
 def test_a_sidecar_that_cannot_be_read_closes_what_it_speaks_of(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, "a.md", "sub/b.md")
     (tmp_path / "sub/.groups").write_bytes(content)
-    assert list_reasons(open_folder(tmp_path, groups_sidecar=".groups")) == {
-        "a.md": None,
-        "sub/b.md": "groups-unreadable",
+    source = open_folder(tmp_path, groups_sidecar=".groups", groups_by_glob={"b.md": ["staff"]})
+    assert list_reasons(source) == {"a.md": None, "sub/b.md": "groups-unreadable"}
+    assert groups_of(source) == {"a.md": ("everyone",), "sub/b.md": ()}
+
+
+def test_a_sidecar_in_capitals_names_readers_too_and_in_any_case_is_no_document(tmp_path: Path) -> None:
+    write(tmp_path, "a.md", "sub/b.md", "c.md", "c.md.Groups")
+    write(tmp_path, "a.md.GROUPS", "sub/.GROUPS", text="hr")
+    assert groups_of(open_folder(tmp_path, groups_sidecar=".groups")) == {
+        "a.md": ("hr",),
+        "sub/b.md": ("hr",),
+        "c.md": ("everyone",),
     }
+
+
+def test_globs_know_letters_with_marks_however_a_system_writes_them(tmp_path: Path) -> None:
+    one, two = "Geh\u00e4lter", "Geha\u0308lter"
+    write(tmp_path, f"{one}/a.md", f"{two}/b.md", f"Entw\u00fcrfe/{one}.md", f"Entwu\u0308rfe/{two}.md")
+    for glob in (one, two):
+        source = open_folder(tmp_path, groups_by_glob={f"{glob}/**": ["hr"]}, exclude=["Entwu\u0308rfe"])
+        assert groups_of(source) == {f"{one}/a.md": ("hr",), f"{two}/b.md": ("hr",)}
 
 
 def test_a_sidecar_that_is_a_link_closes_what_it_speaks_of(tmp_path: Path) -> None:

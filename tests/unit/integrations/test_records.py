@@ -109,6 +109,25 @@ def test_readers_title_and_time_come_from_fields(tmp_path: Path) -> None:
     assert second.groups == ("everyone",)
 
 
+@pytest.mark.parametrize(
+    ("cell", "groups"),
+    [("7", ("7",)), ('[7, "hr"]', ("7", "hr")), ("null", ("staff",)), ('""', ("staff",)), ("7.0", ("7",))],
+)
+def test_readers_may_be_numbers(tmp_path: Path, cell: str, groups: tuple[str, ...]) -> None:
+    content = f'{{"id": 1, "g": {cell}}}\n'.encode()
+    (row,) = open_records(tmp_path / "a.jsonl", content, groups=["staff"], groups_column="g").list_documents()
+    assert (row.groups, row.problem) == (groups, None)
+
+
+@pytest.mark.parametrize("cell", ['{"read": ["hr"]}', "true", '[["hr"]]', '["hr", {"a": 1}]'])
+def test_a_cell_that_names_no_readers_closes_its_row(tmp_path: Path, cell: str) -> None:
+    content = f'{{"id": 1, "g": {cell}}}\n{{"id": 2, "g": "hr"}}\n'.encode()
+    closed, other = open_records(tmp_path / "a.jsonl", content, groups=["staff"], groups_column="g").list_documents()
+    assert closed.problem is not None
+    assert (closed.path, closed.groups, closed.problem.reason) == ("1", (), "groups-unreadable")
+    assert (other.groups, other.problem) == (("hr",), None)
+
+
 def test_packed_and_remote_files_are_read(tmp_path: Path) -> None:
     packed = gzip.compress(b"id\n1\n")
     assert texts(open_records(tmp_path / "a.csv.gz", packed)) == {"1": "id: 1"}
