@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote_to_bytes
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from typing_extensions import override
 
 from tasks.models import EVERYONE, Noun, Trust
 
@@ -145,6 +146,11 @@ class SourceBase(Noun):
     trust: Trust = Field(default="normal", description="how far its documents are believed")
     url: str = Field(min_length=1, repr=False, description="${NAME} is replaced by an environment variable")
 
+    @property
+    def is_restricted(self) -> bool:
+        """Whether not everyone reads all of it, as far as its description tells."""
+        return self.groups != (EVERYONE,)
+
 
 class FilesConfig(SourceBase):
     """A folder, bucket or single file; every regular file is one document."""
@@ -156,6 +162,11 @@ class FilesConfig(SourceBase):
     max_file_mb: float | None = Field(default=None, gt=0, description="default: the setting")
     groups_by_glob: Mapping[Glob, Groups] = Field(default_factory=dict, description="the first glob that matches wins")
     groups_sidecar: str | None = Field(default=None, description="ending of the files that name readers: '.groups'")
+
+    @property
+    @override
+    def is_restricted(self) -> bool:
+        return super().is_restricted or bool(self.groups_by_glob) or self.groups_sidecar is not None
 
     @field_validator("groups_sidecar")
     @classmethod
@@ -182,6 +193,11 @@ class RowsBase(SourceBase):
     groups_column: Label | None = Field(default=None, description="its cells name readers; empty: the source's groups")
     overview: bool = Field(default=True, description="one more document: columns, units, counts, smallest, largest")
     units: Mapping[str, str] = Field(default_factory=dict, description="column to unit, where the name does not say it")
+
+    @property
+    @override
+    def is_restricted(self) -> bool:
+        return super().is_restricted or self.groups_column is not None
 
 
 class SqlConfig(RowsBase):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -131,6 +131,37 @@ def describe_path(path_or_url: str) -> FilesConfig:
     if not url.lower().startswith("http") and not url.endswith("://"):
         url = url.rstrip("/")
     return FilesConfig(name=escape_path(hide_secrets(url)), url=protect_references(url))
+
+
+def refuse_opening(path: FilesConfig, known: Iterable[SourceConfig], *, file: str) -> None:
+    """Refuse a bare path that overlaps a source with readers of its own: read by itself, everyone could read it.
+
+    Args:
+        path: Of `describe_path`.
+        known: The sources of sources.yaml.
+        file: Where they stand.
+
+    Raises:
+        ConfigurationError: It lies in one of them, or one of them in it.
+    """
+    for config in known:
+        if not isinstance(config, SqlConfig) and config.is_restricted and _overlap(path.url, config.url):
+            raise ConfigurationError(
+                f"{path.name} is in the source {config.name} of {file}, or that in it, and not everyone may read that",
+                advice=f"run: expertloop ingest --source {config.name}",
+            )
+
+
+def _overlap(one: str, other: str) -> bool:
+    first, second = (_list_steps(url) for url in (one, other))
+    length = min(len(first), len(second))
+    return first[:length] == second[:length]
+
+
+def _list_steps(url: str) -> list[str]:
+    """Of a place, from the outermost; of a local one where its links lead."""
+    place = url if _SCHEME.match(url) else str(Path(url).resolve())
+    return place.rstrip("/").split("/")
 
 
 def _make_absolute(path: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from tasks.document_ports import Partitioner, Source
-from tasks.documents.sources import describe_path, load_sources
+from tasks.documents.sources import describe_path, load_sources, refuse_opening
 from tasks.errors import ConfigurationError
 from tasks.models import IngestRequest, Run
 from tasks.settings import Settings, read_variables
@@ -42,12 +42,15 @@ class Documents(Stores):
         """The source that a request names.
 
         Raises:
-            ConfigurationError: sources.yaml is wrong or does not name it.
+            ConfigurationError: sources.yaml is wrong, does not name it, or restricts who may read what a path holds.
         """
         from tasks.integrations.sources import build_source
 
         if request.url is not None:
-            config: SourceConfig = describe_path(request.url)
+            path = describe_path(request.url)
+            if self.settings.sources.is_file():
+                refuse_opening(path, self._source_configs, file=str(self.settings.sources))
+            config: SourceConfig = path
         else:
             default = self.settings.tenant
             named = {(config.tenant or default, config.name): config for config in self._source_configs}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.documents.sources import describe_path, load_sources, parse_sources
+from tasks.documents.sources import describe_path, load_sources, parse_sources, refuse_opening
 from tasks.errors import ConfigurationError
 from tasks.source_models import (
     FilesConfig,
@@ -191,6 +191,50 @@ def test_a_link_before_two_dots_is_followed_as_the_system_does(tmp_path: Path) -
     (tmp_path / "link").symlink_to("real/inner")
     assert describe_path(f"{tmp_path}/link/../x").name == str(tmp_path.resolve() / "real/x")
     assert describe_path(f"{tmp_path}/link").name == str(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("{0}/hr", True),
+        ("{0}/hr/plans", True),
+        ("{0}/hr/plans/a.md", True),
+        ("{0}", True),
+        ("{0}/link", True),
+        ("{0}/tickets.csv", True),
+        ("{0}/pay", True),
+        ("{0}/open", False),
+        ("{0}/hr-forms", False),
+        ("s3://bucket/board/x", True),
+        ("s3://bucket/boards", False),
+        ("s3://hr", False),
+    ],
+)
+def test_a_path_that_a_source_keeps_from_some_is_not_read_for_everyone(
+    tmp_path: Path, path: str, *, refused: bool
+) -> None:
+    (tmp_path / "hr").mkdir()
+    (tmp_path / "link").symlink_to("hr")
+    known = parse_sources(
+        """
+sources:
+- {name: forms, url: open}
+- {name: people, url: hr, groups: [hr]}
+- {name: pay, url: pay, groups_sidecar: .groups}
+- {name: board, url: s3://bucket/board, groups_by_glob: {"*": [board]}}
+- {name: tickets, kind: records, url: tickets.csv, key: id, groups_column: readers}
+- {name: products, kind: sql, url: "sqlite:///x.db", table: products, groups: [hr]}
+""",
+        name="sources.yaml",
+        folder=tmp_path,
+        variables={},
+    ).sources
+    wanted = describe_path(path.format(tmp_path))
+    if not refused:
+        refuse_opening(wanted, known, file="sources.yaml")
+        return
+    with pytest.raises(ConfigurationError, match=r"of sources\.yaml, or that in it"):
+        refuse_opening(wanted, known, file="sources.yaml")
 
 
 def test_a_url_is_named_without_its_secrets() -> None:
