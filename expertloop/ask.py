@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 
 from expertloop.output import console, escape, messages, print_json, print_note
 from tasks.answer_models import Answer, Citation, Expansion, Question
 from tasks.errors import ConfigurationError
+from tasks.evaluation_models import Texts
 from tasks.language import load_in_background
 from tasks.models import EVERYONE, Hit, SearchFilter
 from tasks.ports import Searcher
@@ -46,7 +47,7 @@ class QuestionLine(BaseModel):
 
     id: str | int
     question: str
-    groups: list[str] = Field(default_factory=list)
+    groups: Texts = ()
 
 
 def search(
@@ -229,7 +230,8 @@ def read_questions(file: Path) -> list[QuestionLine]:
         ConfigurationError: The file cannot be read, or lines are wrong; all of them are named.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        # Not splitlines(): a JSON text may hold U+2028 and its like.
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {file}: {error}", advice="name a UTF-8 file of JSON lines") from error
     found, faults = [], []

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks import SPINNING, SPINS_ARE_OURS, SPINS_TOGETHER
+from tasks.errors import ConfigurationError
 
 _COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 """Prometheus' own name; its library reads it once, when it is imported."""
@@ -46,6 +47,12 @@ class Settings(BaseSettings):
     """Everything that can be set, with its unit and its default."""
 
     model_config = SettingsConfigDict(env_prefix="EXPERTLOOP_", env_file=".env", extra="ignore", frozen=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _refuse(error) from None  # pydantic's text repeats the value, which may be a secret
 
     home: Path = Field(default=Path("data/work"), description="holds all state; two homes are two worlds")
     cache: Path = Field(default_factory=default_cache, description="models, converted once; outside home")
@@ -191,6 +198,14 @@ class Settings(BaseSettings):
     def resolved_artifacts_url(self) -> str:
         """The setting, or a folder in home."""
         return self.artifacts_url or f"file://{self.home.absolute() / 'artifacts'}"
+
+
+def _refuse(error: ValidationError) -> ConfigurationError:
+    faults = [f"EXPERTLOOP_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+    return ConfigurationError(
+        f"wrong settings: {'; '.join(faults)}",
+        advice="correct these variables in the environment or in .env; README.md describes the usual ones",
+    )
 
 
 def read_variables() -> Mapping[str, str]:

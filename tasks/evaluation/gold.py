@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from tasks.models import DocumentSummary
 
-_EXTENSION = re.compile(r"\.(?=[a-z0-9]{0,4}[a-z])[a-z0-9]{1,5}$", re.IGNORECASE)
+_EXTENSION = re.compile(r"\.(?=[a-z0-9]{0,7}[a-z])[a-z0-9]{1,8}$", re.IGNORECASE)
 _BORDERS = "/#:"
 _HASH = "\ue023"
 """In decoded paths: a "#" that belongs to a name; what stands as "#" there begins a part."""
@@ -121,6 +121,7 @@ def read_type(path: str) -> str:
 def list_endings(name: str) -> list[str]:
     """The path ends that a gold name may stand for: as it is written or decoded, with its last dot or without."""
     readings = [read_path(name)] if "://" in name else [normalise(name), normalise(unquote(name))]
+    readings += [one.replace("\\", "/") for one in readings if "\\" in one]
     readings += [one.replace("#", _HASH) for one in readings if "://" not in name and "#" in one]
     plain = [str(PurePosixPath(reading)).lstrip("/") if "://" not in name else reading for reading in readings]
     return list(dict.fromkeys(ending for one in plain for ending in (one, strip_format(one)) if ending.strip("./")))

@@ -104,7 +104,7 @@ def _list_lines(text: str) -> Iterator[_Record]:
 def _parse(place: str, text: str) -> _Record:
     try:
         return _Record(place, json.loads(text))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # the former of numbers with thousands of digits, too
         return _Record(place, fault=f"not JSON: {error}")
 
 
@@ -141,7 +141,7 @@ def _split_list(cell: str) -> Any:
     if cell.startswith("["):
         try:
             return json.loads(cell)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             pass  # a text that happens to begin with a bracket
     return [part.strip() for part in cell.split("|")]
 

@@ -108,6 +108,7 @@ class Evaluation:
         return {
             **dumped,
             "documents": self._app.catalogue.hash_contents(self._app.settings.tenant),
+            "abbreviations": self._app.glossary.model_dump(mode="json")["abbreviations"],
             "prompt": PROMPT_VERSION,
             "calibration": self._app.calibration(self._app.generator).model_dump(mode="json"),
             "expertloop": version("expertloop"),

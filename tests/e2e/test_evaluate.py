@@ -184,3 +184,14 @@ def test_arms_need_a_dataset_and_advice_says_that_evidence_is_missing(company: C
     documents = len(company.run("documents", "--json").records)
     assert f"0 of {documents} documents (0%) changed" in " ".join(advice.record["sentences"])
     assert company.run("evaluate", "questions.jsonl", "--arms").code == 2
+
+
+def test_another_glossary_is_another_run_and_a_wrong_one_keeps_what_is_judged(company: CommandLine) -> None:
+    first = company.run("evaluate", "questions.jsonl", "--json").record
+    (company.folder / "glossary.yaml").write_text("abbreviations: {QZX: notice period}\n")
+    other = company.set(EXPERTLOOP_GLOSSARY="glossary.yaml")
+    assert other.run("evaluate", "questions.jsonl", "--json").record["run_id"] != first["run_id"]
+    (company.folder / "glossary.yaml").write_text("abbreviations: [\n")
+    assert other.run("evaluate", "questions.jsonl", "--again", "--json").code == 1
+    kept = {one["run_id"]: one["judged"] for one in company.run("evaluate", "--runs", "--json").records}
+    assert kept[first["run_id"]] == len(QUESTIONS)

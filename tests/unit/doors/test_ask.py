@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from expertloop.ask import AnswerPrinter
+from expertloop.ask import AnswerPrinter, read_questions
 from tasks.answer_models import Answer, Silence
 
 FIRST, WHOLE = "It is so. [1]", "It is so. [1]\nIt stays so. [2]"
@@ -24,6 +26,15 @@ class Screen:
     @property
     def text(self) -> str:
         return self._file.getvalue()
+
+
+def test_a_question_file_has_a_line_a_question_whatever_its_texts_hold(tmp_path: Path) -> None:
+    file = tmp_path / "q.jsonl"
+    text = "How long is\u2028the notice\x85period?"
+    lines = [{"id": 1, "question": text, "groups": "hr"}, {"id": 2, "question": "x", "groups": None}]
+    file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\r\n" for line in lines), encoding="utf-8")
+    first, second = read_questions(file)
+    assert (first.question, first.groups, second.groups) == (text, ("hr",), ())
 
 
 def test_a_terminal_shows_sentences_as_they_come_and_each_once() -> None:

@@ -44,6 +44,7 @@ LIBRARY = Library(DOCUMENTS)
         ("travel POLICY", "file:///data/hr/travel-policy-2024.pdf"),
         ("hr/travel-policy-2026.docx", "file:///data/hr/travel-policy-2026.docx"),
         ("/data/hr/travel-policy-2026.pdf", "file:///data/hr/travel-policy-2026.docx"),
+        (r"hr\travel-policy-2026.markdown", "file:///data/hr/travel-policy-2026.docx"),
         ("Travel-Policy-2026", "file:///data/hr/travel-policy-2026.docx"),
         ("it/Mühle & Co.html", "file:///data/it/M%C3%BChle%20%26%20Co.html"),
         (unicodedata.normalize("NFD", "Mühle & Co.pdf"), "file:///data/it/M%C3%BChle%20%26%20Co.html"),

@@ -89,6 +89,14 @@ def test_wrong_csv_lines_are_named_too(tmp_path: Path) -> None:
     assert all(f"line {number}: " in caught.value.message for number in (2, 3, 4))
 
 
+def test_what_no_reader_of_json_can_hold_is_a_wrong_line_or_a_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"line 1: not JSON"):
+        read(tmp_path / "q.jsonl", f'{{"id": {"7" * 5000}, "question": "x"}}\n')
+    deep = "[" * 100_000
+    (question,) = read(tmp_path / "q.csv", f"id,question,answers\nq1,What?,{deep}\n")
+    assert question.answers == (deep,)
+
+
 def test_squad_like_json_gives_titles_as_documents_and_no_gold_for_impossible_questions(tmp_path: Path) -> None:
     asked = [
         {"id": "a", "question": "Who?", "answers": [{"text": "Ada"}, {"text": "Ada"}]},
