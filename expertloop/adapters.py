@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from expertloop.output import print_json, print_note, print_table
+from tasks.erasure_models import DatasetMark
 from tasks.errors import ConfigurationError
 from tasks.models import EVERYONE
 from tasks.settings import Settings
@@ -25,14 +27,15 @@ def adapters(*, as_json: JsonOption = False) -> None:
     """
     app = application(Settings())
     found = app.adapters.list_adapters(app.settings.tenant)
+    marks = app.erasures.list_marks(app.settings.tenant)
     if as_json:
         for one in found:
-            print_json(_record(app, one))
+            print_json(_record(app, one) | {"mark": _tell_mark(marks, one.dataset_id)})
         return
     rows = [
         (
             one.adapter_id,
-            "champion" if _is_champion(app, one) else one.state.value,
+            _tell_state(app, one, marks),
             one.decision.decision if one.decision else "-",
             one.scope,
             one.base_model,
@@ -49,13 +52,19 @@ def champion(*, scope: ScopeOption = EVERYONE, as_json: JsonOption = False) -> N
     Example: expertloop champion
     """
     app = application(Settings())
-    serving = app.champions.read_champion(app.settings.tenant, scope)
+    tenant = app.settings.tenant
+    serving = app.champions.read_champion(tenant, scope)
+    mark = None
+    if serving:
+        mark = _tell_mark(app.erasures.list_marks(tenant), app.adapters.find_adapter(tenant, serving).dataset_id)
     changes = app.champions.list_changes(app.settings.tenant, scope)
     if as_json:
         history = [one.model_dump(mode="json", exclude={"tenant", "scope"}) for one in changes]
-        print_json({"scope": scope, "adapter_id": serving, "history": history})
+        print_json({"scope": scope, "adapter_id": serving, "mark": mark, "history": history})
         return
     print_note(f"serving {scope}: {serving or 'the base model alone'}")
+    if mark:
+        print_note(f"marked: {mark}; expertloop rollback lets the one before serve")
     rows = [(f"{c.at:%Y-%m-%d %H:%M}", c.action, c.adapter_id or "base model", c.author, c.reason) for c in changes]
     print_table(f"{len(rows)} moves", ("when (UTC)", "what", "adapter", "who", "why"), rows)
 
@@ -125,16 +134,41 @@ def _trace(app: Application, name: str) -> dict[str, Any]:
         ConfigurationError: It is nothing known, or several things.
     """
     tenant = app.settings.tenant
-    documents = app.open_desk().ports.cited.find_documents(tenant, name)
-    made = [one for one in app.adapters.list_adapters(tenant) if one.adapter_id.startswith(name)]
+    documents = app.open_desk().ports.cited.find_documents(tenant, name) or _find_former(app, name)
+    made = [one for one in app.adapters.list_adapters(tenant) if name and one.adapter_id.startswith(name)]
     if len(documents) + len(made) > 1:
         raise ConfigurationError(f"{name!r} is the name of several things", advice="give the whole id")
     if made:
         return _describe("adapter", made[0].adapter_id, app.lineage.trace_adapter(made[0]).model_dump(mode="json"))
     if documents:
         return _describe("document", documents[0], app.lineage.trace_document(documents[0]).model_dump(mode="json"))
-    pair = app.pairs.find_pair(tenant, name)
+    try:
+        pair = app.pairs.find_pair(tenant, name)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"no adapter, document or pair is called {name!r}",
+            advice="give an id, as `expertloop adapters`, `documents --json` and `curate list` show it",
+        ) from error
     return _describe("pair", pair.pair_id, app.lineage.trace_pairs([pair.pair_id]).model_dump(mode="json"))
+
+
+def _find_former(app: Application, name: str) -> list[str]:
+    """A document that left its source: what was learnt from it is in the weights all the same."""
+    try:
+        return [app.erasures.find_document(app.settings.tenant, name).documents[0].document_id] if name else []
+    except ConfigurationError:
+        return []
+
+
+def _tell_state(app: Application, adapter: Adapter, marks: Mapping[str, DatasetMark]) -> str:
+    if not _is_champion(app, adapter):
+        return adapter.state.value
+    return "champion, marked" if adapter.dataset_id in marks else "champion"
+
+
+def _tell_mark(marks: Mapping[str, DatasetMark], dataset_id: str) -> str | None:
+    """Why what was trained on a dataset should not serve any more."""
+    return marks[dataset_id].reason if dataset_id in marks else None
 
 
 def _describe(kind: str, found: str, lineage: dict[str, Any]) -> dict[str, Any]:

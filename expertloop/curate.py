@@ -219,7 +219,10 @@ def edit(
     if (document is None) != (quote is None):
         raise typer.BadParameter("--document and --quote belong together")
     fields = {"question": question, "answer": answer, "language": language, "groups": tuple(group) if group else None}
-    changes: dict[str, Any] = {name: value for name, value in fields.items() if value}
+    changes: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+    blank = [name for name, value in changes.items() if isinstance(value, str) and not value.strip()]
+    if blank:
+        raise typer.BadParameter(f"--{blank[0]} is empty; a pair nobody wants is rejected: expertloop curate reject")
     if not changes and document is None:
         raise typer.BadParameter("give at least one change")
     wired = application(Settings())

@@ -125,15 +125,22 @@ def datasets(
 
 def _list_all(wired: Application, *, as_json: bool) -> None:
     found = wired.datasets.list_datasets(wired.settings.tenant)
+    marks = {name: mark.reason for name, mark in wired.erasures.list_marks(wired.settings.tenant).items()}
     if as_json:
         for one in found:
-            print_json(one.model_dump(mode="json", exclude={"tenant"}))
+            print_json(one.model_dump(mode="json", exclude={"tenant"}) | {"mark": marks.get(one.dataset_id)})
         return
     rows = [
-        (one.dataset_id, one.scope, *(one.counts.get(name, 0) for name in _COUNTED), f"{one.created_at:%Y-%m-%d %H:%M}")
+        (
+            one.dataset_id,
+            one.scope,
+            *(one.counts.get(name, 0) for name in _COUNTED),
+            f"{one.created_at:%Y-%m-%d %H:%M}",
+            marks.get(one.dataset_id, ""),
+        )
         for one in found
     ]
-    print_table(f"{len(rows)} datasets", ("dataset", "scope", *_COUNTED, "taken (UTC)"), rows)
+    print_table(f"{len(rows)} datasets", ("dataset", "scope", *_COUNTED, "taken (UTC)", "marked"), rows)
 
 
 _COUNTED = ("train", "validation", "test", "removed")

@@ -78,7 +78,7 @@ def erasures(
 
 
 def _choose(found: list[Certificate], name: str) -> Certificate:
-    chosen = [one for one in found if one.certificate_id.startswith(name)]
+    chosen = [one for one in found if name and one.certificate_id.startswith(name)]
     if len(chosen) != 1:
         raise ConfigurationError(
             f"{len(chosen) or 'no'} certificates have an id that begins with {name!r}",

@@ -34,6 +34,7 @@ DATASET_FORMAT = "1"
 """Raise it when the same pairs would give other files."""
 
 MANIFEST = "manifest.json"
+_CARD = "card.md"
 _FILES = tuple(f"{split}.jsonl" for split in Split)
 _REMOVED = "removed.jsonl"
 
@@ -190,27 +191,28 @@ def _write_files(
     by_split = {split: sorted((e for e in examples if e.split is split), key=lambda e: e.pair_id) for split in Split}
     files = {f"{split}.jsonl": write_lines(folder / f"{split}.jsonl", by_split[split]) for split in Split}
     files[_REMOVED] = write_lines(folder / _REMOVED, removals)
-    parts = (
-        DATASET_FORMAT,
-        tenant,
-        options.model_dump_json(),
-        *(f"{n} {f['sha256']}" for n, f in sorted(files.items())),
-    )
+    hashes = {name: told["sha256"] for name, told in files.items()}
+    known: dict[str, Any] = {"format": DATASET_FORMAT, "tenant": tenant, "options": options.model_dump(mode="json")}
     manifest: dict[str, Any] = {
-        "dataset_id": derive_id("dataset", *parts),
-        "format": DATASET_FORMAT,
-        "tenant": tenant,
-        "options": options.model_dump(mode="json"),
+        "dataset_id": derive_dataset_id(known, hashes),
+        **known,
         "facts": dict(facts),
         "counts": {split.value: len(by_split[split]) for split in Split} | {"removed": len(removals)},
         "statistics": _count(by_split, removals),
     }
-    card = folder / "card.md"
+    card = folder / _CARD
     card.write_text(write_card(manifest), encoding="utf-8")
-    files["card.md"] = {"sha256": hash_file(card), "rows": None}
+    files[_CARD] = {"sha256": hash_file(card), "rows": None}
     manifest["files"] = files
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return manifest
+
+
+def derive_dataset_id(manifest: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
+    """The id of what a dataset was made of: its options, and the sha256 of each file but the card, by name."""
+    options = json.dumps(manifest["options"], separators=(",", ":"), ensure_ascii=False)
+    files = (f"{name} {sha256}" for name, sha256 in sorted(hashes.items()) if name != _CARD)
+    return derive_id("dataset", manifest["format"], manifest["tenant"], options, *files)
 
 
 def write_lines(file: Path, rows: Iterable[Noun]) -> dict[str, Any]:
@@ -252,7 +254,7 @@ def _count(by_split: Mapping[Split, Sequence[Example]], removals: Sequence[Remov
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a dataset whose files are what was written.
+    """The manifest of a dataset whose files are what was written, by the id that is made of them.
 
     Raises:
         ArtifactCorrupt: A file is missing or was changed.
@@ -260,7 +262,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     advice = "datasets are never edited: remove the folder and run `expertloop curate snapshot` again"
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        wrong = [name for name, told in manifest["files"].items() if hash_file(folder / name) != told["sha256"]]
+        hashes = {name: told["sha256"] for name, told in manifest["files"].items()}
+        wrong = [name for name, sha256 in hashes.items() if hash_file(folder / name) != sha256]
+        # What was erased since is not in the files any more; the id is of those that were written.
+        if derive_dataset_id(manifest, manifest.get("former_files") or hashes) != folder.name:
+            wrong.append(MANIFEST)
     except (OSError, ValueError, KeyError) as error:
         raise ArtifactCorrupt(f"the dataset in {folder} is incomplete: {error}", advice=advice) from error
     if wrong:

@@ -28,7 +28,8 @@ def promote_adapter(
             and there is no reason to override it.
     """
     allowed = adapter.decision is not None and adapter.decision.decision == "promote"
-    if not allowed and not override:
+    serves = champions.read_champion(adapter.tenant, adapter.scope) == adapter.adapter_id
+    if not allowed and not override and not serves:
         said = adapter.decision.decision if adapter.decision else "nothing yet"
         raise ConfigurationError(
             f"the gate said {said} about adapter {adapter.adapter_id}",

@@ -71,7 +71,7 @@ def erase_subject(
         now: With a time zone.
 
     Raises:
-        ConfigurationError: Nothing is known of the subject.
+        ConfigurationError: Nothing is known of the subject: no certificate says otherwise.
         BackendUnavailable, ArtifactCorrupt: See `ErasableStore`; run it again when that is mended.
     """
     if subject.kind == "document" and not subject.documents:
@@ -79,6 +79,11 @@ def erase_subject(
     reason = f"text of an erased {subject.kind} was in it"
     marks.mark_datasets(subject.tenant, [DatasetMark(one, "erased", reason) for one in sorted(dataset_ids)], now)
     cleaned = [one for store in stores for one in store.erase(subject)]
+    if subject.kind == "author" and not subject.pair_ids and not _sum(cleaned):
+        raise ConfigurationError(
+            "nothing of a person of that name is known, so nothing was erased",
+            advice="write the name as `expertloop curate list` and `expertloop keys list` show it",
+        )
     certificate = Certificate(
         certificate_id=derive_certificate_id(subject, now),
         tenant=subject.tenant,

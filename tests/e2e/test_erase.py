@@ -40,10 +40,31 @@ def test_an_erased_document_is_gone_from_answers_datasets_and_files(shell: Comma
     assert (planned.record["erased"], len(planned.record["pairs"]), len(planned.record["datasets"])) == (False, 1, 1)
     assert holds(shell, "zeppelin")
     (documents / "secret.md").unlink()
+    assert shell.run("ingest", "documents", "--json").record["removed"] == 1
+    traced = shell.run("lineage", "secret.md", "--json").record
+    assert (traced["kind"], traced["datasets"]) == ("document", planned.record["datasets"])
+    narrowed = "1 of its pairs may not be read any more by everyone"
+    assert [one["mark"] for one in shell.run("curate", "datasets", "--json").records] == [narrowed]
     done = shell.run("erase", "secret.md", "--confirm", "--json")
     assert done.code == 0, done.errors
     assert done.record["datasets"] == planned.record["datasets"]
+    assert [one["mark"] for one in shell.run("curate", "datasets", "--json").records] == [
+        "text of an erased document was in it"
+    ]
     assert holds(shell, "zeppelin") == []
     assert holds(shell, "brewery pump")
     found = shell.run("search", "zeppelin valve", "--json")
     assert "secret.md" not in found.out
+
+
+def test_what_nobody_knows_is_told_and_never_certified(shell: CommandLine) -> None:
+    assert shell.run("init").code == 0
+    for command in (("erase", "Nobody Such", "--author", "--confirm"), ("erase", "nothing.md", "--confirm")):
+        done = shell.run(*command, "--json")
+        assert (done.code, done.out) == (1, ""), done.errors
+    for name in ("", "nothing.md"):
+        done = shell.run("lineage", name)
+        assert done.code == 1
+        assert "no adapter, document or pair is called" in done.said[0]
+    assert shell.run("erasures", "").code == 1
+    assert shell.run("erasures", "--json").out == ""

@@ -71,7 +71,9 @@ def test_pairs_become_an_adapter_a_decision_and_a_champion(shell: CommandLine) -
     assert refused.code == 1
     assert "not-enough-evidence" in refused.said[0]
     assert shell.run("promote", adapter[:8], "--override", "a trial", "--json").record["changed"]
-    assert shell.run("champion", "--json").record["adapter_id"] == adapter
+    assert not shell.run("promote", adapter, "--json").record["changed"]
+    champion = shell.run("champion", "--json").record
+    assert (champion["adapter_id"], champion["mark"]) == (adapter, None)
     answer = shell.run("ask", "What is the emergency number?", "--json").record
     assert answer["versions"]["generator"].endswith(f"+{adapter}")
     traced = shell.run("lineage", "emergency-card-all-sites.md", "--json").record

@@ -6,6 +6,7 @@ hold.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +60,8 @@ TEXTLESS = frozenset({
 """Tables with ids, hashes, numbers and names of sources alone. A test fails when a table is in neither set."""
 
 _STORE = "database"
+_SHORT_ID = re.compile(r"\b[0-9a-f]{8}\b")
+"""As findings name the other pair (`tasks/curation/checks.py`)."""
 
 
 class HiddenDocuments:
@@ -110,6 +113,7 @@ class DatabaseTexts:
         with self._database.write() as connection:
             lock_name(connection, "gaps")
             counts = {"pairs emptied": _empty_pairs(connection, subject)}
+            counts |= {"findings of other pairs": _forget_findings(connection, subject)}
             counts |= {"answers of arms": _delete_arms(connection, subject)}
             counts |= erase_cases(connection, subject)
             counts |= _erase_documents(connection, subject) if subject.documents else {}
@@ -134,6 +138,20 @@ def _empty_pairs(connection: Connection, subject: Subject) -> int:
             connection.execute(change.values(_emptied(row, subject)))
         emptied += len(rows)
     return emptied
+
+
+def _forget_findings(connection: Connection, subject: Subject) -> int:
+    """A duplicate or a conflict is found in two pairs, and each one's finding repeats the other's words."""
+    erased = {one[:8] for one in subject.pair_ids}
+    others = sa.and_(pairs.c.tenant == subject.tenant, pairs.c.reason != "erased")
+    rows = connection.execute(sa.select(pairs.c.pair_id, pairs.c.findings).where(others)).all()
+    forgotten = 0
+    for row in rows:
+        kept = [one for one in row.findings if erased.isdisjoint(_SHORT_ID.findall(one["message"]))]
+        if len(kept) < len(row.findings):
+            forgotten += len(row.findings) - len(kept)
+            connection.execute(sa.update(pairs).where(pairs.c.pair_id == row.pair_id).values(findings=kept))
+    return forgotten
 
 
 def _emptied(row: Any, subject: Subject) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.curation.leaks import find_leaks
-from tasks.curation.snapshot import Snapshot, read_examples, read_manifest
+from tasks.curation.snapshot import Snapshot, hash_file, read_examples, read_manifest
 from tasks.curation.split import assign_splits, derive_split
 from tasks.curation_models import Example, FrozenPassage, Origin, Split
 from tasks.errors import ArtifactCorrupt, BackendUnavailable, DatasetRejected
@@ -75,6 +75,19 @@ def test_an_edited_dataset_is_refused(world: CuratedWorld, tmp_path: Path, name:
         read_manifest(folder)
     file.unlink()
     with pytest.raises(ArtifactCorrupt, match="incomplete"):
+        read_manifest(folder)
+
+
+def test_a_dataset_whose_manifest_was_edited_with_its_files_is_refused(world: CuratedWorld, tmp_path: Path) -> None:
+    fill(world)
+    folder = tmp_path / take(world, tmp_path).dataset.folder
+    file, manifest = folder / "train.jsonl", folder / "manifest.json"
+    told = hash_file(file)
+    for one in (file, manifest):
+        one.chmod(0o644)
+    file.write_text(file.read_text() + "\n")
+    manifest.write_text(manifest.read_text().replace(told, hash_file(file)))
+    with pytest.raises(ArtifactCorrupt, match=r"manifest\.json .* was changed"):
         read_manifest(folder)
 
 

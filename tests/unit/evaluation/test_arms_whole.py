@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.curation.snapshot import derive_dataset_id
 from tasks.curation_models import Dataset, Example, Split
 from tasks.errors import ArtifactCorrupt, ConfigurationError
 from tasks.evaluation.arms_card import list_intervals, list_short_rows, write_arms_card
@@ -25,6 +26,7 @@ from tests.fakes.arms import FakeLikelihood, make_example
 from tests.fakes.generator import FakeGenerator
 
 EXAMPLES = [make_example(n) for n in range(70)] + [make_example(n, answerable=False) for n in range(70, 90)]
+TEST_FILE = f"{Split.TEST}.jsonl"
 ANSWERS = {f"How high does pump {n} lift?": f"Pump {n} lifts {n + 1} metres" for n in range(70)}
 GENERAL = {one.question: one.answers[0] for one in read_questions()}
 
@@ -62,18 +64,21 @@ def app(tmp_path: Path) -> JudgingApplication:
     return wired
 
 
-def add_dataset(app: Application, examples: Sequence[Example], dataset_id: str = "data-1") -> Path:
+def add_dataset(app: Application, examples: Sequence[Example]) -> Path:
+    lines = "".join(one.model_dump_json() + "\n" for one in examples)
+    sha256 = hashlib.sha256(lines.encode()).hexdigest()
+    manifest = {"format": "1", "tenant": "default", "options": {}, "files": {TEST_FILE: {"sha256": sha256}}}
+    dataset_id = derive_dataset_id(manifest, {TEST_FILE: sha256})
     folder = app.settings.home / "datasets" / dataset_id
     folder.mkdir(parents=True)
-    file = folder / f"{Split.TEST}.jsonl"
-    file.write_text("".join(one.model_dump_json() + "\n" for one in examples))
-    told = {file.name: {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}}
-    (folder / "manifest.json").write_text(json.dumps({"files": told}))
+    file = folder / TEST_FILE
+    file.write_text(lines)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     dataset = Dataset(
         dataset_id=dataset_id, tenant="default", scope="everyone", counts={"test": len(examples)},
         created_at=datetime.now(UTC), folder=f"datasets/{dataset_id}",
     )  # fmt: skip
-    app.datasets.add_dataset(dataset, {}, {})
+    app.datasets.add_dataset(dataset, manifest, {})
     return file
 
 
@@ -140,16 +145,16 @@ def test_the_base_model_alone_is_judged_without_a_probe(app: JudgingApplication)
 
 
 def test_a_dataset_changed_by_hand_is_refused(app: JudgingApplication) -> None:
-    file = add_dataset(app, EXAMPLES[:3], "data-2")
+    file = add_dataset(app, EXAMPLES[:3])
     file.write_text(file.read_text().replace("metres", "miles"))
     with pytest.raises(ArtifactCorrupt, match="was changed"):
-        evaluate_arms(app, make_models(), ALL._replace(dataset="data-2"))
+        evaluate_arms(app, make_models(), ALL._replace(dataset=file.parent.name))
 
 
 def test_nothing_to_ask_is_an_error_that_says_what_to_do(app: JudgingApplication, tmp_path: Path) -> None:
-    add_dataset(app, [], "data-3")
+    blank = add_dataset(app, []).parent.name
     with pytest.raises(ConfigurationError, match="no test question"):
-        evaluate_arms(app, make_models(), ALL._replace(dataset="data-3"))
+        evaluate_arms(app, make_models(), ALL._replace(dataset=blank))
     empty = Application(Settings(home=tmp_path / "empty", generator="openai"))
     with pytest.raises(ConfigurationError, match="no dataset"):
         evaluate_arms(empty, make_models(), ALL)

@@ -162,6 +162,19 @@ def test_no_row_holds_an_erased_document_and_hashes_stay(database: Database, wor
     assert kept.answer == "at four bar"
 
 
+def test_findings_of_other_pairs_forget_what_an_erased_one_said(database: Database, world: CuratedWorld) -> None:
+    rival = pair("plain.md", PLAIN, question=pair("secret.md", SECRET)["question"])
+    other = pair("secret.md", SECRET, question=pair("plain.md", PLAIN)["question"])
+    world.import_rows(rival, other, author="ben", day=2)
+    assert "→ at seventeen bar" in dump(database)
+    counts = erase_rows(database, DatabaseErasures(database).find_document("default", "secret.md"))
+    assert counts["findings of other pairs"] > 0
+    left = dump(database)
+    assert "seventeen" not in left
+    assert "→ at four bar" not in left, "of a pair that is empty now, too"
+    assert set(erase_rows(database, DatabaseErasures(database).find_author("default", "nobody")).values()) == {0}
+
+
 def test_no_row_holds_an_erased_author(database: Database, world: CuratedWorld) -> None:
     subject = DatabaseErasures(database).find_author("default", "anna")
     counts = erase_rows(database, subject)
