@@ -112,13 +112,13 @@ class ArtifactStore(Protocol):
     """Adapters' files, on any file system."""
 
     def put(self, name: str, files: Sequence[Path], texts: dict[str, str]) -> tuple[str, dict[str, str]]:
-        """Write files and texts into a folder, its manifest last; returns its URL and the sha256 of each.
+        """Write files and texts into a folder, its manifest last; returns its path in the store, and each sha256.
 
         Raises:
             BackendUnavailable: The store cannot be written.
         """
 
-    def fetch(self, url: str, files: dict[str, str]) -> Path:
+    def fetch(self, place: str, files: dict[str, str]) -> Path:
         """A local folder with exactly these files.
 
         Raises:

@@ -206,7 +206,7 @@ class Adapter(Noun):
     decision: GateDecision | None = None
     state: AdapterState = AdapterState.CANDIDATE
     reason: str = Field(default="", description="why it is marked or rejected")
-    url: str = Field(description="folder of its files, under EXPERTLOOP_ARTIFACTS_URL")
+    url: str = Field(description="folder of its files below EXPERTLOOP_ARTIFACTS_URL; of former releases a whole URL")
     files: dict[str, str] = Field(description="sha256 by name")
     created_at: datetime
 

@@ -38,23 +38,27 @@ class Artifacts:
         self._copies = cache / "adapters" / _name(self._url)
 
     def put(self, name: str, files: Sequence[Path], texts: dict[str, str]) -> tuple[str, dict[str, str]]:
-        """Write files and texts into a folder, its manifest last; returns its URL and the sha256 of each."""
+        """Write files and texts into a folder, its manifest last; returns its path below the store's URL, and the
+        sha256 of each file.
+        """
         contents = {file.name: file.read_bytes() for file in files} | {
             key: text.encode() for key, text in texts.items()
         }
         hashes = {key: hashlib.sha256(content).hexdigest() for key, content in sorted(contents.items())}
         manifest = json.dumps({"files": hashes}, indent=2).encode()
-        url = f"{self._url}/{name}/{hashlib.sha256(manifest).hexdigest()[:12]}"
+        place = f"{name}/{hashlib.sha256(manifest).hexdigest()[:12]}"
+        url = self._find(place)
         with _translated(url):
             system, folder = _open(url)
             system.makedirs(folder, exist_ok=True)
             for key, content in contents.items():
                 _write(system, f"{folder}/{key}", content)
             _write(system, f"{folder}/{MANIFEST}", manifest)
-        return url, hashes
+        return place, hashes
 
-    def fetch(self, url: str, files: dict[str, str]) -> Path:
+    def fetch(self, place: str, files: dict[str, str]) -> Path:
         """A local folder with exactly these files, their hashes compared."""
+        url = self._find(place)
         with _translated(url):
             system, folder = _open(url)
             local = Path(folder) if speaks(system, "file") else self._copy(system, folder, url, files)
@@ -71,7 +75,7 @@ class Artifacts:
         # A store that knows no dates keeps them all.
         with _translated(f"{self._url}/{name}"), suppress(NotImplementedError):
             system, parent = _open(f"{self._url}/{name}")
-            kept = _open(keep)[1].rstrip("/")
+            kept = _open(self._find(keep))[1].rstrip("/")
             for folder in system.ls(parent, detail=False):
                 files = system.find(folder)
                 if folder.rstrip("/") != kept and all(system.modified(file) < before for file in files):
@@ -79,11 +83,16 @@ class Artifacts:
 
     def sweep_copies(self, keep: Collection[str], *, before: datetime) -> None:
         """Delete copies of remote folders but these, which nobody asked for since a moment."""
-        kept = {_name(url) for url in keep}
+        kept = {_name(self._find(place)) for place in keep}
         for copy in self._copies.glob("*"):
             with suppress(FileNotFoundError):  # another process was quicker
                 if copy.name not in kept and copy.stat().st_mtime < before.timestamp():
                     shutil.rmtree(copy)
+
+    def _find(self, place: str) -> str:
+        """Below this store's URL, so that a home that was moved or restored elsewhere reads its own files."""
+        # Rows of former releases hold whole URLs.
+        return place if "://" in place else f"{self._url}/{place}"
 
     def _copy(self, system: Any, folder: str, url: str, files: dict[str, str]) -> Path:
         local = self._copies / _name(url)

@@ -67,9 +67,9 @@ def register_adapter(
         created_at=now,
     )
     card = write_model_card(adapter, measured, base_license=base_license)
-    url, hashes = artifacts.put(f"adapters/{adapter.adapter_id}", files, {CARD: card})
-    kept = store.add_adapter(adapter.model_copy(update={"url": url, "files": hashes}))
-    artifacts.sweep_former(f"adapters/{adapter.adapter_id}", keep=url, before=now - KEEP_FORMER)
+    place, hashes = artifacts.put(f"adapters/{adapter.adapter_id}", files, {CARD: card})
+    kept = store.add_adapter(adapter.model_copy(update={"url": place, "files": hashes}))
+    artifacts.sweep_former(f"adapters/{adapter.adapter_id}", keep=place, before=now - KEEP_FORMER)
     return kept
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,6 +105,19 @@ def test_an_adapter_whose_files_were_changed_is_not_promoted(app: Application) -
     with pytest.raises(ArtifactCorrupt, match="is missing or was changed"):
         app.promote_adapter("one", author="anna")
     assert app.champions.read_champion("default", "everyone") is None
+
+
+@on_sqlite_alone
+def test_a_home_that_was_moved_reads_its_own_files(app: Application, tmp_path: Path) -> None:
+    register(app, "one")
+    (found,) = app.adapters.list_adapters("default")
+    former = app.artifacts.fetch(found.url, found.files)
+    shutil.copytree(app.settings.home, tmp_path / "restored")
+    (former / "adapter_model.safetensors").write_bytes(b"other")
+    restored = Application(Settings(home=tmp_path / "restored")).artifacts
+    assert restored.fetch(found.url, found.files).is_relative_to(tmp_path / "restored")
+    with pytest.raises(ArtifactCorrupt):
+        restored.fetch(former.as_uri(), found.files)  # as rows of former releases name it
 
 
 @on_sqlite_alone

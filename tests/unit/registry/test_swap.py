@@ -109,8 +109,8 @@ def test_a_champion_whose_files_were_damaged_leaves_the_base_model_to_answer_unt
     app = Application(Settings(home=tmp_path / "home", generator=str(base)))
     names = [register(app, base, seed) for seed in range(2)]
     app.promote_adapter(names[0], author="gate")
-    url = app.adapters.find_adapter("default", names[0]).url
-    (Path(url.removeprefix("file://")) / "adapter_model.safetensors").write_bytes(b"damaged")
+    damaged = app.adapters.find_adapter("default", names[0])
+    (app.artifacts.fetch(damaged.url, damaged.files) / "adapter_model.safetensors").write_bytes(b"damaged")
     identity, _ = ask_now(app)
     assert "+" not in identity
     assert "adapter_model.safetensors of the adapter in" in caplog.text
