@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from expertloop.output import messages, print_error, print_json, print_note, print_table
 from expertloop.prefect_server import start_prefect_server
-from tasks.errors import DeviceBusy, ProductError
+from tasks.errors import ConfigurationError, DeviceBusy, ProductError
 from tasks.models import IngestRequest, Ledger
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -27,6 +27,9 @@ def ingest(
     confirm_prune: Annotated[
         bool, typer.Option("--confirm-prune", help="many vanished documents are really gone")
     ] = False,
+    drop: Annotated[
+        str | None, typer.Option("--drop", metavar="NAME", help="take away every document of a source that is no more")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the ledger as JSON, one line a source")] = False,
 ) -> None:
     """Read what changed, index it, take away what is gone.
@@ -36,7 +39,10 @@ def ingest(
     settings = Settings()
     attached = start_prefect_server(settings)
     app = application(settings)
-    requests = _requests(app, path, source, confirm_prune=confirm_prune)
+    if drop is not None and (path is not None or source):
+        raise typer.BadParameter("--drop takes a source away, and reads nothing")
+    dropped = [_drop(app, drop)] if drop is not None else None
+    requests = dropped or _requests(app, path, source, confirm_prune=confirm_prune)
     announce_pipeline_change(app)
     ledgers, failures = [], []
     for request in requests:
@@ -82,6 +88,26 @@ def _requests(
     from tasks.documents.tasks import list_requests
 
     return list_requests(sources, confirm_prune=confirm_prune)
+
+
+def _drop(app: Application, name: str) -> IngestRequest:
+    """The run that takes a source away.
+
+    Raises:
+        ConfigurationError: sources.yaml still names it, or it has no document.
+    """
+    tenant = app.settings.tenant
+    known = app.catalogue.count_states(tenant)
+    if app.settings.sources.is_file() and name in {one.source for one in app.configured_sources()}:
+        raise ConfigurationError(
+            f"{app.settings.sources} still names the source {name}, so the next ingest would read it again",
+            advice="take it out of that file first",
+        )
+    if name not in known:
+        raise ConfigurationError(
+            f"no document is of a source {name!r}", advice=f"sources with documents: {', '.join(known) or 'none'}"
+        )
+    return IngestRequest(source=name, tenant=tenant, confirm_prune=True, gone=True)
 
 
 def _run(request: IngestRequest) -> Ledger:

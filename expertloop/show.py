@@ -88,6 +88,8 @@ def status(*, as_json: JsonOption = False) -> None:
         for name, one in record["sources"].items()
     ]
     print_table("sources", ("source", *STATES, "last run", "finished"), rows)
+    for name in record["unnamed"]:
+        print_note(f"nothing reads {name} any more, and it is still answered from: expertloop ingest --drop {name}")
     print_note(f"collection serving: {record['serving'] or 'none; run: expertloop ingest'}")
     print_note(f"open questions without an answer: {record['gaps']}")
     if record["building"]:
@@ -122,6 +124,7 @@ def read_status(app: Application) -> dict[str, Any]:
             }
             for name in sorted({*counts, *runs})
         },
+        "unnamed": app.list_unnamed_sources(),
         "gaps": app.gaps.count_gaps(tenant),
         "serving": serving.collection.name if serving else None,
         "building": building.collection.name if building else None,

@@ -205,6 +205,7 @@ class IngestRequest(Noun):
     url: str | None = Field(default=None, description="a folder, file or URL to read without sources.yaml")
     tenant: str = "default"
     confirm_prune: bool = Field(default=False, description="a person says that many vanished documents are gone")
+    gone: bool = Field(default=False, description="the source is no more, so every document of it is taken away")
 
     @property
     def label(self) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks.errors import ConfigurationError
+from tasks.errors import ConfigurationError, DocumentRejected
+from tasks.models import ListedDocument, Trust
 from tasks.source_models import (
     FilesConfig,
     MailConfig,
@@ -131,6 +133,23 @@ def describe_path(path_or_url: str) -> FilesConfig:
     if not url.lower().startswith("http") and not url.endswith("://"):
         url = url.rstrip("/")
     return FilesConfig(name=escape_path(hide_secrets(url)), url=protect_references(url))
+
+
+class GoneSource:
+    """Implements the port `Source` for a source that is no more: it lists nothing."""
+
+    trust: Trust = "normal"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def list_documents(self) -> Iterator[ListedDocument]:
+        """Nothing."""
+        return iter(())
+
+    def open_document(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """Refused: nothing was listed."""
+        raise DocumentRejected(f"{path} is gone", reason="vanished", advice="nothing: its source was taken away")
 
 
 def refuse_opening(path: FilesConfig, known: Iterable[SourceConfig], *, file: str) -> None:

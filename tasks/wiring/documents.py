@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from tasks.document_ports import Partitioner, Source
-from tasks.documents.sources import describe_path, load_sources, refuse_opening
+from tasks.documents.sources import GoneSource, describe_path, load_sources, refuse_opening
 from tasks.errors import ConfigurationError
 from tasks.models import IngestRequest, Run
 from tasks.settings import Settings, read_variables
@@ -32,6 +32,15 @@ class Documents(Stores):
         default = self.settings.tenant
         return [IngestRequest(source=config.name, tenant=config.tenant or default) for config in self._source_configs]
 
+    def list_unnamed_sources(self) -> list[str]:
+        """Sources with documents that sources.yaml does not name, where it is there and right: nothing reads them."""
+        tenant = self.settings.tenant
+        try:
+            named = {request.source for request in self.configured_sources() if request.tenant == tenant}
+        except ConfigurationError:
+            return []
+        return [name for name in self.catalogue.count_states(tenant) if name not in named]
+
     def open_source(self, run: Run, request: IngestRequest) -> Source:
         """The source of a run: one object while the run lasts, since what it opens is what it listed."""
         if run.run_id not in self._sources:
@@ -46,6 +55,8 @@ class Documents(Stores):
         """
         from tasks.integrations.sources import build_source
 
+        if request.gone:
+            return GoneSource(request.label)
         if request.url is not None:
             path = describe_path(request.url)
             if self.settings.sources.is_file():

@@ -164,7 +164,9 @@ def test_a_question_does_not_wait_for_prefect(company: Company) -> None:
 
 def test_status_and_doctor_print_json_only(company: Company) -> None:
     status = company.shell.run("status", "--json").record
-    assert set(status) == {"tenant", "sources", "gaps", "serving", "building", "unread", "learning", "deployments"}
+    assert set(status) == {
+        *("tenant", "sources", "unnamed", "gaps", "serving", "building", "unread", "learning", "deployments")
+    }
     assert status["sources"]["handbook"]["last_run"] == "done"
     findings = company.shell.run("doctor", "--json").records
     assert all(set(finding) == {"what", "state", "detail"} for finding in findings)
@@ -216,6 +218,30 @@ def test_a_wrong_sources_file_lists_all_its_faults(shell: CommandLine) -> None:
     faults = [line for line in done.said if line.strip().startswith("line ")]
     assert [re.search(r"line (\d+)", fault)[1] for fault in faults] == ["2", "3", "4", "4"]  # type: ignore[index]
     assert done.said[-1].startswith("what to do:")
+
+
+@pytest.mark.slow
+def test_a_source_that_is_no_more_is_told_of_and_taken_away(shell: CommandLine, api_url: str) -> None:
+    shell = shell.set(PREFECT_API_URL=api_url)
+    for name in ("kept", "sold"):
+        (shell.folder / name).mkdir()
+        (shell.folder / name / f"{name}.txt").write_text(f"The {name} pump lifts nine metres.")
+    sources = shell.folder / "sources.yaml"
+    sources.write_text("sources:\n- {name: kept, url: kept}\n- {name: sold, url: sold}\n")
+    assert [one["new"] for one in shell.run("ingest", "--json").records] == [1, 1]
+    still_named = shell.run("ingest", "--drop", "sold")
+    assert still_named.code == 1
+    assert "still names the source sold" in still_named.said[0]
+    sources.write_text("sources:\n- {name: kept, url: kept}\n")
+    assert shell.run("status", "--json").record["unnamed"] == ["sold"]
+    ledger = shell.run("ingest", "--drop", "sold", "--json").record
+    assert (ledger["source"], ledger["listed"], ledger["removed"], ledger["live_after"]) == ("sold", 0, 1, 0)
+    assert is_balanced(ledger)
+    assert [one["title"] for one in shell.run("documents", "--json").records] == ["kept"]
+    assert "sold.txt" not in shell.run("search", "Which pump was sold?", "--json").out
+    assert shell.run("status", "--json").record["unnamed"] == []
+    assert shell.run("ingest", "--drop", "sold").code == 1
+    assert shell.run("ingest", "kept", "--drop", "sold").code == 2
 
 
 @pytest.mark.slow

@@ -127,7 +127,8 @@ def read_json(text: str) -> Reading:
 def read_json_lines(text: str) -> Reading:
     """One record a line; plain text where a line is not JSON."""
     try:
-        values = [json.loads(line) for line in text.splitlines() if line.strip()]
+        # Not splitlines(): a JSON text may hold U+2028 and its like.
+        values = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (ValueError, RecursionError):
         return read_text(text, headings=False)
     return Reading(list(_record_pieces(values)))
