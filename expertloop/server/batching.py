@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
 from expertloop.server.problems import RETRY_AFTER_SECONDS, refuse
-from tasks.errors import ProductError
+from tasks.errors import TransientError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -25,7 +25,23 @@ AT_ONCE = 32
 class _Waiting(NamedTuple, Generic[Job, Result]):
     job: Job
     begun: asyncio.Event
-    outcome: asyncio.Future[Result | ProductError]
+    outcome: asyncio.Future[Result | Exception]
+
+
+def work_apart(work: Callable[[Sequence[Job]], Sequence[Result]], jobs: Sequence[Job]) -> list[Result | Exception]:
+    """All jobs in one call; where that fails, one by one, so that nobody pays for a neighbour's.
+
+    Raises:
+        TransientError: What is behind does not answer, so none of them can be done now.
+    """
+    try:
+        return [*work(jobs)]
+    except TransientError:
+        raise
+    except Exception as error:  # noqa: BLE001 (a bug that one question meets is told to its asker alone)
+        if len(jobs) == 1:
+            return [error]
+        return [outcome for job in jobs for outcome in work_apart(work, [job])]
 
 
 class Batcher(Generic[Job, Result]):
@@ -40,7 +56,7 @@ class Batcher(Generic[Job, Result]):
 
     def __init__(
         self,
-        work: Callable[[Sequence[Job]], Sequence[Result | ProductError]],
+        work: Callable[[Sequence[Job]], Sequence[Result | Exception]],
         *,
         at_once: int = AT_ONCE,
         most_waiting: int,
@@ -64,7 +80,7 @@ class Batcher(Generic[Job, Result]):
 
         Raises:
             HTTPException: 503: too many wait, or it waited too long.
-            ProductError: What `work` made of it.
+            Exception: What `work` made of it.
         """
         if len(self._waiting) >= self._most_waiting:
             raise _refuse_busy("too many questions wait")
@@ -83,7 +99,7 @@ class Batcher(Generic[Job, Result]):
             with suppress(ValueError):
                 self._waiting.remove(mine)
         outcome = await mine.outcome
-        if isinstance(outcome, ProductError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
@@ -101,7 +117,7 @@ class Batcher(Generic[Job, Result]):
             _hand_out(batch, call)
 
 
-def _hand_out(batch: Sequence[_Waiting[Job, Result]], call: asyncio.Future[Sequence[Result | ProductError]]) -> None:
+def _hand_out(batch: Sequence[_Waiting[Job, Result]], call: asyncio.Future[Sequence[Result | Exception]]) -> None:
     """Give everyone in the batch a result, or all of them the exception; some may have left."""
     error = call.exception()
     outcomes = [] if error else call.result()

@@ -7,13 +7,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, Protocol
 
+from expertloop.server.batching import work_apart
 from expertloop.server.metrics import Metrics
 from tasks.access_models import AuditEntry, Caller, ServedAnswer
 from tasks.access_ports import AuditLog
 from tasks.answer_models import Answer, Citation, Expansion, Question
-from tasks.errors import DeadlineExceeded, ProductError, RateLimited, TerminalError, TransientError
+from tasks.errors import DeadlineExceeded, RateLimited, TransientError
 from tasks.models import Hit, SearchFilter, derive_id, hash_text
 from tasks.ports import Listener, Searcher
 from tasks.telemetry_ports import Fact, Origin, Telemetry
@@ -116,7 +118,7 @@ class AnswerWork:
         self._clock = clock
         self._ask_again_at = float("-inf")
 
-    def __call__(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
+    def __call__(self, jobs: Sequence[AnswerJob]) -> list[Answer | Exception]:
         """One answer or error a job; those whose time is over cost nothing."""
         origins = [job.origin for job in jobs if job.origin]
         with self._telemetry.span("answers", {"questions": len(jobs)}, origins) as span:
@@ -125,18 +127,18 @@ class AnswerWork:
                 span.add_event("answer", _tell(job, outcome))
             return outcomes
 
-    def _answer_in_time(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
+    def _answer_in_time(self, jobs: Sequence[AnswerJob]) -> list[Answer | Exception]:
         now = self._clock()
         begun = [_keep_time(job, now) for job in jobs if job.deadline is None or job.deadline > now]
         answered = iter(self._answer_jobs(begun) if begun else [])
         late = DeadlineExceeded("the time was over before the answer was begun", advice="give it more time")
         return [late if job.deadline is not None and job.deadline <= now else next(answered) for job in jobs]
 
-    def _answer_jobs(self, jobs: Sequence[AnswerJob]) -> list[Answer | ProductError]:
+    def _answer_jobs(self, jobs: Sequence[AnswerJob]) -> list[Answer | Exception]:
         searcher = _ReportingSearcher(self._searcher, jobs)
         now = datetime.now(UTC)
         jobs = [self._note_first(job, searcher, now) for job in jobs]
-        outcomes = self._try_together(jobs, searcher)
+        outcomes = work_apart(partial(self._answer, searcher=searcher), jobs)
         answered = [(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if isinstance(outcome, Answer)]
         self._log.record(
             [_audit(job, answer, searcher.shown[job.question.id or ""], now) for job, answer in answered],
@@ -155,15 +157,6 @@ class AnswerWork:
             self._log.record([entry.model_copy(update={"action": "answer"})])
 
         return job._replace(listener=_NotedListener(job.listener, note))
-
-    def _try_together(self, jobs: Sequence[AnswerJob], searcher: Searcher) -> list[Answer | ProductError]:
-        """All in one call; where that is refused, one by one, so that nobody pays for a neighbour's question."""
-        try:
-            return [*self._answer(jobs, searcher)]
-        except TerminalError as error:
-            if len(jobs) == 1:
-                return [error]
-            return [outcome for job in jobs for outcome in self._try_together([job], searcher)]
 
     def _answer(self, jobs: Sequence[AnswerJob], searcher: Searcher) -> list[Answer]:
         questions, listeners = [job.question for job in jobs], [job.listener for job in jobs]
@@ -196,9 +189,9 @@ def _keep_time(job: AnswerJob, now: float) -> AnswerJob:
     return job._replace(question=job.question.model_copy(update={"within_seconds": job.deadline - now}))
 
 
-def _tell(job: AnswerJob, outcome: Answer | ProductError) -> dict[str, Fact]:
+def _tell(job: AnswerJob, outcome: Answer | Exception) -> dict[str, Fact]:
     """What a trace says of an answer: how it went and what it cost, no word of it."""
-    if isinstance(outcome, ProductError):
+    if isinstance(outcome, Exception):
         return {"request_id": job.request_id, "error": type(outcome).__name__}
     return {
         "request_id": job.request_id,
@@ -233,8 +226,16 @@ class SearchWork:
         self._expand = expand
         self._log = log
 
-    def __call__(self, jobs: Sequence[SearchJob]) -> list[SearchOutcome | ProductError]:
-        """The hits of each job; those that want equally many are searched in one call."""
+    def __call__(self, jobs: Sequence[SearchJob]) -> list[SearchOutcome | Exception]:
+        """The hits or the error of each job."""
+        outcomes = work_apart(self._search, jobs)
+        now = datetime.now(UTC)
+        found = [(job, one) for job, one in zip(jobs, outcomes, strict=True) if isinstance(one, SearchOutcome)]
+        self._log.record([_audit(job, None, _documents(one.hits), now) for job, one in found])
+        return outcomes
+
+    def _search(self, jobs: Sequence[SearchJob]) -> list[SearchOutcome]:
+        """Those that want equally many hits are searched in one call."""
         places: dict[int, list[int]] = defaultdict(list)
         for place, job in enumerate(jobs):
             places[job.limit].append(place)
@@ -244,8 +245,6 @@ class SearchWork:
             hits = self._searcher.search([questions[place] for place in those], limit=limit)
             for place, some in zip(those, hits, strict=True):
                 found[place] = SearchOutcome(some, questions[place].expansions or ())
-        now = datetime.now(UTC)
-        self._log.record([_audit(job, None, _documents(found[place].hits), now) for place, job in enumerate(jobs)])
         return [found[place] for place in range(len(jobs))]
 
 

@@ -54,6 +54,8 @@ class Answerer:
             raise self.failures.pop(0)
         if any(question.text == "forbidden" for question in questions):
             raise ConfigurationError("the endpoint refuses this")
+        if any(question.text == "bug" for question in questions):
+            raise ZeroDivisionError
         for listener in filter(None, listeners):
             listener.hear("FIRST", ())
             listener.hear("FIRST AND LAST", ())
@@ -77,11 +79,11 @@ class Bench:
             clock=lambda: self.now,
         )
 
-    def ask(self, *texts: str) -> list[Answer | ProductError]:
+    def ask(self, *texts: str) -> list[Answer | Exception]:
         return self.work([AnswerJob(ask_as(ANNA, f"r{n}", text), ANNA, f"r{n}") for n, text in enumerate(texts)])
 
 
-def modes(outcomes: Sequence[Answer | ProductError]) -> list[str]:
+def modes(outcomes: Sequence[Answer | Exception]) -> list[str]:
     return [outcome.mode if isinstance(outcome, Answer) else type(outcome).__name__ for outcome in outcomes]
 
 
@@ -126,6 +128,12 @@ def test_without_leave_to_quote_a_generator_that_is_down_is_an_error() -> None:
 def test_a_question_that_is_refused_does_not_take_its_neighbours_along() -> None:
     bench = Bench(Answerer())
     assert modes(bench.ask("a", "forbidden", "b")) == ["generated", "ConfigurationError", "generated"]
+    assert [entry.question_hash for entry in bench.log.entries] == [hash_text("a"), hash_text("b")]
+
+
+def test_a_question_that_meets_a_bug_does_not_take_its_neighbours_along_either() -> None:
+    bench = Bench(Answerer())
+    assert modes(bench.ask("a", "bug", "b")) == ["generated", "ZeroDivisionError", "generated"]
     assert [entry.question_hash for entry in bench.log.entries] == [hash_text("a"), hash_text("b")]
 
 
@@ -209,6 +217,41 @@ def test_the_same_request_sent_again_has_the_same_answer_id_and_another_asker_ha
     ben = ANNA.model_copy(update={"principal": "ben"})
     assert ask_as(ANNA, "r", "x").id == ask_as(ANNA, "r", "x").id
     assert len({ask_as(ANNA, "r", "x").id, ask_as(ben, "r", "x").id, ask_as(ANNA, "s", "x").id}) == 3
+
+
+class FailingSearcher(FakeSearcher):
+    """Fails with the error while a certain question is among those asked."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__({"pump?": PASSAGES})
+        self._error = error
+
+    def search(self, questions: Sequence[Question], *, limit: int) -> list[list[Hit]]:
+        if any(question.text == "fatal" for question in questions):
+            raise self._error
+        return super().search(questions, limit=limit)
+
+
+def search_pump_and_fatal(error: Exception, log: Log) -> list[SearchOutcome | Exception]:
+    jobs = [SearchJob(ask_as(ANNA, text, text), ANNA, text, 5) for text in ("pump?", "fatal")]
+    return SearchWork(FailingSearcher(error), expand=list, log=log)(jobs)
+
+
+@pytest.mark.parametrize("error", [OverflowError("date value out of range"), ConfigurationError("refused")])
+def test_a_search_that_fails_does_not_take_its_neighbours_along(error: Exception) -> None:
+    log = Log()
+    found, failed = search_pump_and_fatal(error, log)
+    assert isinstance(found, SearchOutcome)
+    assert len(found.hits) == 2
+    assert failed is error
+    assert [entry.question_hash for entry in log.entries] == [hash_text("pump?")]
+
+
+def test_when_the_index_is_down_nobody_is_tried_again() -> None:
+    log = Log()
+    with pytest.raises(BackendUnavailable, match="down"):
+        search_pump_and_fatal(BackendUnavailable("down"), log)
+    assert log.entries == []
 
 
 def test_searches_of_different_lengths_get_their_own_hits_in_their_order() -> None:
