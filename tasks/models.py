@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 EVERYONE = "everyone"
 """The principal that every asker is; documents without groups are readable by it."""
@@ -284,14 +284,32 @@ def name_summaries(collection: str) -> str:
     return f"{collection}_summaries"
 
 
+def _move_to_utc(moment: datetime) -> datetime:
+    """The same moment in UTC, as the stores compare it; a naive one is meant as UTC and stays as it is.
+
+    Raises:
+        ValueError: In UTC it is before the year 1 or after the year 9999.
+    """
+    if moment.tzinfo is None:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC the date is outside the years 1 to 9999") from error
+
+
+Moment = Annotated[datetime, AfterValidator(_move_to_utc)]
+"""A point in time that every store can compare."""
+
+
 class SearchFilter(Noun):
     """What a search is narrowed to; None means no narrowing. All conditions hold together."""
 
     sources: tuple[str, ...] | None = None
     languages: tuple[str, ...] | None = None
     types: tuple[str, ...] | None = Field(default=None, description="file extensions without the dot, lower case")
-    modified_after: datetime | None = None
-    modified_before: datetime | None = None
+    modified_after: Moment | None = None
+    modified_before: Moment | None = None
 
 
 Trust = Literal["high", "normal", "low"]

@@ -14,12 +14,11 @@ from expertloop.server.access import CallerOf
 from expertloop.server.bodies import IdempotencyKey, RequestId, SearchBody, ServicesOf, TimedBody, note_question
 from expertloop.server.events import format_event
 from expertloop.server.once import describe_replay, give_answer
-from expertloop.server.problems import describe_error
+from expertloop.server.problems import describe_failure
 from expertloop.server.services import Services
 from expertloop.server.streaming import Found, Part, Retracted, Told, follow_answer
 from expertloop.server.work import AnswerJob, SearchJob, ask_as, make_job
 from tasks.answer_models import Answer
-from tasks.errors import ProductError
 
 router = APIRouter(prefix="/v1", tags=["asking"])
 
@@ -92,10 +91,8 @@ async def _stream(services: Services, job: AnswerJob, key: str | None) -> AsyncI
         async with aclosing(follow_answer(services, job, key)) as parts:
             async for part in parts:
                 yield _format(part)
-    except ProductError as error:
-        yield format_event("error", _error(describe_error(error, job.request_id)))
-    except HTTPException as refusal:
-        yield format_event("error", _error(refusal))
+    except Exception as error:  # noqa: BLE001 (the status is sent already: only an event can tell the reader)
+        yield format_event("error", _error(describe_failure(error, job.request_id)))
 
 
 def _format(part: Part) -> str:

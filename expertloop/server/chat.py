@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from contextlib import aclosing
 from typing import Any, Literal
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -29,11 +29,10 @@ from expertloop.server.bodies import (
 )
 from expertloop.server.events import Mark, Piece, find_marks
 from expertloop.server.once import describe_replay, give_answer
-from expertloop.server.problems import describe_error, refuse
-from expertloop.server.streaming import Found, Part, Told, follow_answer
+from expertloop.server.problems import describe_failure, refuse
+from expertloop.server.streaming import Found, Part, Retracted, Told, follow_answer
 from expertloop.server.work import make_job
 from tasks.answer_models import Answer, Citation
-from tasks.errors import ProductError
 
 router = APIRouter(prefix="/v1", tags=["OpenAI's protocol"])
 
@@ -249,10 +248,11 @@ async def _stream(
             while isinstance(part, Piece):
                 yield _format(writer.sentence(part))
                 part = await anext(parts)
-    except ProductError as error:
-        yield _format({"error": describe_error(error, request_id).detail})
-    except HTTPException as refusal:
-        yield _format({"error": refusal.detail})
+            if isinstance(part, Retracted):
+                # An error may follow, which says more than that the sentences do not hold.
+                await anext(parts)
+    except Exception as error:  # noqa: BLE001 (the status is sent already: only an error in the stream can tell)
+        yield _format({"error": describe_failure(error, request_id).detail})
     else:
         for chunk in writer.ending(part.answer, usage=usage) if isinstance(part, Told) else [_RETRACTED]:
             yield _format(chunk)

@@ -44,6 +44,16 @@ def refuse_unknown(what: str) -> HTTPException:
     return refuse(404, "not-found", f"there is no such {what} for you", "take its id from an answer or a search")
 
 
+def describe_failure(error: Exception, request_id: str) -> HTTPException:
+    """Whatever ended a stream, as its reader is told; of a bug the log keeps the traceback."""
+    if isinstance(error, HTTPException):
+        return error
+    if isinstance(error, ProductError):
+        return describe_error(error, request_id)
+    logger.error("stream failed request_id=%s", request_id, exc_info=error)
+    return _failed(request_id)
+
+
 def describe_error(error: ProductError, request_id: str) -> HTTPException:
     """Our errors as statuses."""
     if isinstance(error, DeadlineExceeded):

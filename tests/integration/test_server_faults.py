@@ -87,6 +87,46 @@ def test_a_fault_of_ours_is_500_with_an_id_and_without_the_details(
     assert "secret detail" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        {"modified_after": "0001-01-01T00:00:00+14:00"},
+        {"modified_before": "9999-12-31T23:59:59-01:00"},
+    ],
+)
+def test_a_date_that_utc_cannot_hold_is_refused(service: Service, filter_: dict[str, str]) -> None:
+    key, body = service.key("anna"), {"question": NOTICE, "filter": filter_}
+    for path in ("/v1/searches", "/v1/answers", "/v1/questions"):
+        response = service.post(path, key, body)
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid-request"), path
+        assert "outside the years" in response.json()["error"]["message"]
+    stream = service.post("/v1/answers", key, body, Accept="text/event-stream")
+    assert stream.status_code == 422
+
+
+def test_the_first_and_the_last_date_are_searched(service: Service) -> None:
+    key = service.key("anna")
+    for after, before in [("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), ("0001-01-01T00:00:00", "2026-01-01")]:
+        body = {"question": NOTICE, "filter": {"modified_after": after, "modified_before": before}}
+        assert service.post("/v1/searches", key, body).status_code == 200
+
+
+def test_a_bug_ends_a_stream_with_an_error_that_has_an_id_and_no_details(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = make_world(monkeypatch)
+    world.searcher = BrokenSearcher()
+    headers = {"X-Request-ID": "my-id-8", "Accept": "text/event-stream"}
+    with opened(world) as service:
+        stream = service.post("/v1/answers", service.key("anna"), {"question": NOTICE}, **headers)
+    assert stream.text.startswith("event: error\n")
+    assert '"status": 500' in stream.text
+    assert "my-id-8" in stream.text
+    assert "secret detail" not in stream.text
+    assert "Traceback" in caplog.text
+    assert "secret detail" in caplog.text
+
+
 def test_large_bodies_are_refused_declared_or_not(empty: Service) -> None:
     headers = {"Authorization": f"Bearer {empty.key('anna')}", "Content-Type": "application/json"}
     declared = empty.client.post("/v1/answers", content=b"x" * 5000, headers=headers)

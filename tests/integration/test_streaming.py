@@ -183,6 +183,28 @@ def test_the_openai_package_raises_what_is_taken_back(own: Service, gate: Gate) 
     chunks.close()
 
 
+class BrokenGate(Gate):
+    """Fails with a bug instead of going on."""
+
+    def __call__(self, word: str) -> None:
+        super().__call__(word)
+        if self.reached.is_set():
+            raise ZeroDivisionError("secret detail")
+
+
+def test_the_openai_package_raises_a_bug_between_two_sentences(own: Service, caplog: pytest.LogCaptureFixture) -> None:
+    gate = BrokenGate("closes")
+    own.world.fake_generator = FakeWriter(SAID, before_word=gate)
+    chunks = ask_openai(own)
+    assert any(choice.delta.content for chunk in (next(chunks), next(chunks)) for choice in chunk.choices)
+    gate.free.set()
+    with pytest.raises(openai.APIError) as caught:
+        list(chunks)
+    assert "secret detail" not in str(caught.value.body)
+    assert "secret detail" in caplog.text
+    chunks.close()
+
+
 def test_askers_are_still_answered_together(own: Service, gate: Gate) -> None:
     answers: list[str] = []
 
