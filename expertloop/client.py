@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -100,9 +99,8 @@ class Client:
                 if not response.is_success:
                     response.read()
                     self._requests.read(response, Answer)
-                for line in response.iter_lines():
-                    if part := reader.add(line):
-                        yield part
+                for text in response.iter_text():
+                    yield from reader.read(text)
                 reader.end()
         except httpx.RequestError as error:
             raise self._requests.fail(error) from error
@@ -126,7 +124,7 @@ class Client:
             ConfigurationError: There is none yet, or the question is somebody else's.
         """
         try:
-            response = self._http.get(f"/v1/questions/{quote(question_id, safe='')}/answer")
+            response = self._http.get(self._requests.answer_path(question_id))
         except httpx.RequestError as error:
             raise self._requests.fail(error) from error
         return self._requests.read(response, Answer)
@@ -205,8 +203,8 @@ class AsyncClient:
                 if not response.is_success:
                     await response.aread()
                     self._requests.read(response, Answer)
-                async for line in response.aiter_lines():
-                    if part := reader.add(line):
+                async for text in response.aiter_text():
+                    for part in reader.read(text):
                         yield part
                 reader.end()
         except httpx.RequestError as error:
@@ -227,7 +225,7 @@ class AsyncClient:
     async def fetch(self, question_id: str) -> Answer:
         """The answer to a stored question."""
         try:
-            response = await self._http.get(f"/v1/questions/{quote(question_id, safe='')}/answer")
+            response = await self._http.get(self._requests.answer_path(question_id))
         except httpx.RequestError as error:
             raise self._requests.fail(error) from error
         return self._requests.read(response, Answer)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
 
 from tasks.answer_models import Answer, Question
-from tasks.errors import DeadlineExceeded
+from tasks.errors import ConfigurationError, DeadlineExceeded
 from tasks.models import EVERYONE, SearchFilter
 from tasks.settings import Settings
 from tasks.wiring import Application, application
@@ -37,14 +40,14 @@ def answer_question(
     Raises:
         DeadlineExceeded: The time is over.
         TransientError: The database, the index or the generator does not answer.
-        ConfigurationError: A setting is wrong.
+        ConfigurationError: A setting or an argument is wrong.
         KeyReused: The key stands for another question of these principals.
     """
     if isinstance(principals, str):
         # A string is an iterable of letters, and a letter may be somebody's group.
         principals = (principals,)
     app = application(settings or Settings())
-    asked = Question(
+    asked = _check_question(
         text=question,
         principals=frozenset({EVERYONE, *principals}),
         tenant=app.settings.tenant,
@@ -54,6 +57,22 @@ def answer_question(
     )
     answer = partial(_answer if key is None else partial(_answer_once, key), app, asked)
     return answer() if within_seconds is None else _wait(answer, within_seconds)
+
+
+def _check_question(**terms: Any) -> Question:
+    try:
+        question = Question(**terms)
+        question.text.encode()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "question" if first["loc"][0] == "text" else ".".join(map(str, first["loc"]))
+        raise ConfigurationError(
+            f"{name}: {first['msg']}", advice="help(answer_question) says what it takes"
+        ) from error
+    except UnicodeEncodeError as error:
+        advice = "mend it first: text.encode('utf-8', 'replace').decode()"
+        raise ConfigurationError("question: it holds half a character", advice=advice) from error
+    return question
 
 
 def _wait(answer: Callable[[], Answer], seconds: float) -> Answer:

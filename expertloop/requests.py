@@ -12,8 +12,9 @@ no key, a wrong one, 403          AccessDenied
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -54,7 +55,8 @@ class Requests:
     @staticmethod
     def ask(question: str, narrow: SearchFilter | None, **limits: float | None) -> dict[str, Any]:
         """The body of a question."""
-        return {"question": question} | _filter(narrow) | {k: v for k, v in limits.items() if v is not None}
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        return _check_body({"question": question} | _filter(narrow) | given)
 
     @staticmethod
     def headers(key: str | None) -> dict[str, str]:
@@ -64,12 +66,19 @@ class Requests:
     @staticmethod
     def search(question: str, k: int, narrow: SearchFilter | None) -> dict[str, Any]:
         """The body of a search."""
-        return {"question": question, "k": k} | _filter(narrow)
+        return _check_body({"question": question, "k": k} | _filter(narrow))
+
+    @staticmethod
+    def answer_path(question_id: str) -> str:
+        """Where the answer to a stored question is; an id that no address can hold is nobody's."""
+        return f"/v1/questions/{quote(question_id, safe='', errors='backslashreplace')}/answer"
 
     @staticmethod
     def feedback(answer_id: str, verdict: Verdict | str, text: str | None) -> dict[str, Any]:
         """The body of a verdict."""
-        return {"answer_id": answer_id, "verdict": Verdict(verdict).value, "text": text}
+        if verdict not in list(Verdict):
+            raise ConfigurationError(f"{verdict!r} is no verdict", advice=f"say one of: {', '.join(Verdict)}")
+        return _check_body({"answer_id": answer_id, "verdict": str(verdict), "text": text})
 
     @staticmethod
     def read(response: httpx.Response, kind: type[Result]) -> Result:
@@ -98,18 +107,26 @@ class Requests:
 
 
 class StreamReader:
-    """Reads the lines of a stream."""
+    """Reads a stream as it arrives. Only "\\n" ends a line: within JSON, what else could is a character of the text."""
 
     def __init__(self) -> None:
+        self._begun = ""
         self._event: dict[str, str] = {}
         self._has_answer = False
 
-    def add(self, line: str) -> StreamPart | None:
-        """The part that ends with this line, if one does.
+    def read(self, text: str) -> Iterator[StreamPart]:
+        """The parts that end in this text.
 
         Raises:
             ProductError: What the server says instead of an answer.
         """
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if part := self._add(line.removesuffix("\r")):
+                yield part
+
+    def _add(self, line: str) -> StreamPart | None:
+        """The part that ends with this line, if one does."""
         if line:
             name, _, value = line.partition(": ")
             self._event[name] = value
@@ -135,6 +152,22 @@ class StreamReader:
 
 def _filter(narrow: SearchFilter | None) -> dict[str, Any]:
     return {"filter": narrow.model_dump(mode="json")} if narrow else {}
+
+
+def _check_body(body: dict[str, Any]) -> dict[str, Any]:
+    """The body itself, when it can be sent.
+
+    Raises:
+        ConfigurationError: JSON or UTF-8 cannot say it.
+    """
+    try:
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        advice = "mend it first: text.encode('utf-8', 'replace').decode()"
+        raise ConfigurationError("a text holds half a character, which cannot be sent", advice=advice) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"this cannot be sent: {error}", advice="send text and finite numbers") from error
+    return body
 
 
 def _map_refusal(response: httpx.Response) -> ProductError:

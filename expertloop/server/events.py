@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from tasks.answer_models import Citation
 
 _PIECES = re.compile(r".*?(?:\[\d{1,4}\]\s*)+|.+\Z", re.DOTALL)
+# Line breaks to many readers, none to JSON, which need not escape them. It escapes the others itself.
+_ESCAPES = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}
 _MARK = re.compile(r"\[(\d{1,4})\]")
 
 
@@ -44,5 +46,10 @@ def find_marks(text: str, citations: Sequence[Citation]) -> list[Mark]:
 
 
 def format_event(name: str, data: Mapping[str, Any]) -> str:
-    """One server-sent event; JSON has no line breaks of its own, so it is one line."""
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+    """One server-sent event."""
+    return f"event: {name}\n{format_data(data)}"
+
+
+def format_data(data: Mapping[str, Any]) -> str:
+    """The data of an event and its end: one line to every reader, readable JSON otherwise."""
+    return f"data: {json.dumps(data, ensure_ascii=False).translate(_ESCAPES)}\n\n"

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from expertloop import AsyncClient, Client, Retraction, Sentence
+from expertloop.requests import StreamReader
 from tasks.answer_models import Answer
 from tasks.errors import (
     AccessDenied,
@@ -97,6 +98,24 @@ def test_a_stream_is_read_as_sentences_and_the_answer() -> None:
     assert asyncio.run(read()) == parts
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_text_may_hold_what_other_readers_take_for_a_line_break(line_end: str) -> None:
+    text = "six\x85weeks\u2028or\u2029so"
+    delta = json.dumps({"text": text, "citations": []}, ensure_ascii=False)
+    server = Server(body=(f"event: delta\ndata: {delta}\n\n" + WHOLE).replace("\n", line_end))
+    sentence, answer = server.client().stream("how long?")
+    assert isinstance(sentence, Sentence)
+    assert sentence.text == text
+    assert isinstance(answer, Answer)
+
+
+def test_a_stream_is_read_whatever_pieces_it_comes_in() -> None:
+    reader = StreamReader()
+    parts = [part for character in STREAM + WHOLE for part in reader.read(character)]
+    assert [type(part) for part in parts] == [Sentence, Retraction, Sentence, Answer]
+    reader.end()
+
+
 def test_a_stream_that_ends_in_an_error_or_breaks_off_is_one() -> None:
     late = {"status": 504, "error": PROBLEM["error"] | {"code": "deadline-exceeded"}}
     with pytest.raises(DeadlineExceeded, match="what happened"):
@@ -139,8 +158,35 @@ def test_feedback_is_sent_and_a_wrong_word_is_not() -> None:
     server = Server(201, body)
     assert server.client().feedback("a1", "good").verdict == "good"
     assert server.sent == {"answer_id": "a1", "verdict": "good", "text": None}
-    with pytest.raises(ValueError, match="nonsense"):
+    with pytest.raises(ConfigurationError, match="nonsense") as caught:
         server.client().feedback("a1", "nonsense")
+    assert "good, wrong, corrected" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.answer("a\ud800"),
+        lambda client: list(client.stream("a\ud800")),
+        lambda client: client.search("a\ud800"),
+        lambda client: client.search("a", filter=SearchFilter(sources=("\ud800",))),
+        lambda client: client.submit("a\ud800"),
+        lambda client: client.feedback("a1", "corrected", "\ud800"),
+        lambda client: client.answer(b"bytes"),
+        lambda client: client.answer("a", within_seconds=float("nan")),
+    ],
+)
+def test_what_cannot_be_sent_is_said_with_advice(ask: Callable[[Client], object]) -> None:
+    server = Server()
+    with pytest.raises(ConfigurationError, match="sent") as caught:
+        ask(server.client())
+    assert caught.value.advice
+    assert server.request is None
+
+
+def test_an_id_that_no_address_can_hold_is_nobodys() -> None:
+    with pytest.raises(ConfigurationError, match="what happened"):
+        Server(404, PROBLEM).client().fetch("\ud800")
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,11 @@ def test_an_event_is_two_lines_whatever_it_says(text: str) -> None:
     lines = format_event("delta", {"text": text}).split("\n")
     assert (lines[0], lines[2:]) == ("event: delta", ["", ""])
     assert json.loads(lines[1].removeprefix("data: ")) == {"text": text}
+
+
+def test_an_event_is_two_lines_to_readers_who_know_more_line_breaks() -> None:
+    text = "Grüße\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029!"
+    first, second, end = format_event("delta", {"text": text}).splitlines()
+    assert (first, end) == ("event: delta", "")
+    assert json.loads(second.removeprefix("data: ")) == {"text": text}
+    assert "Grüße" in second, "what breaks no line stays readable"
