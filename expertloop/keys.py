@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -40,8 +42,9 @@ def add(
 
     Example: expertloop keys add --principal anna --group service --role reader
     """
-    wired = application(Settings())
     groups = tuple(dict.fromkeys(group or ()))
+    _check_groups(groups)
+    wired = application(Settings())
     try:
         text, stored = make_key(
             tenant=wired.settings.tenant,
@@ -104,13 +107,24 @@ def revoke(
     revoked = wired.keys.revoke_keys(wired.settings.tenant, key_id=key_id, principal=principal)
     if not revoked:
         raise ConfigurationError(
-            f"there is no valid key of {key_id or principal}", advice="see them with: expertloop keys list"
+            f"there is no valid key of {principal if key_id is None else key_id!r}",
+            advice="see them with: expertloop keys list",
         )
     for key in revoked:
         if as_json:
             print_json(_record(key))
         else:
             print_note(f"revoked {key.key_id} of {key.principal}")
+
+
+def _check_groups(groups: Sequence[str]) -> None:
+    """Refuse what was meant as several groups; a directory's names, such as CN=service,DC=acme, hold commas, too."""
+    for group in groups:
+        if "," in group and "=" not in group:
+            meant = " ".join(f"--group {shlex.quote(part.strip())}" for part in group.split(",") if part.strip())
+            raise ConfigurationError(
+                f"no key was made: {group!r} would be one group", advice=f"repeat the option: {meant}"
+            )
 
 
 def _record(key: ApiKey) -> dict[str, object]:

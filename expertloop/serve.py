@@ -62,9 +62,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "this is no name of a host"
         raise ConfigurationError(
-            f"cannot listen on {host} port {port}: {error.strerror}", advice="choose another --host or --port"
+            f"cannot listen on {host} port {port}: {reason}", advice="choose another --host or --port"
         ) from error
 
 
