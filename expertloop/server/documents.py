@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/documents", tags=["reading"])
 
 PAGED = "pdf"
 DocumentId = Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Fa-f-]+$", description="as citations name it")]
-Offset = Annotated[int | None, Query(ge=0, description="character of the document's text")]
+Offset = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="character of the document's text")]
 
 
 @router.get("/{document_id}", summary="The document's text with the cited span marked", response_class=HTMLResponse)

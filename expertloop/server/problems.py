@@ -87,6 +87,9 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(StarletteHTTPException)
     async def refused(_request: Request, error: StarletteHTTPException) -> Response:
+        # FastAPI's word for a body that is no UTF-8, or nested too deeply.
+        if error.status_code == 400 and not isinstance(error.detail, dict):
+            return render_problem(_refuse_malformed())
         return render_problem(error)
 
     @app.exception_handler(RequestValidationError)
@@ -108,10 +111,14 @@ def _failed(request_id: str) -> HTTPException:
     return refuse(500, "failed", "the server cannot do this now", advice)
 
 
+def _refuse_malformed() -> HTTPException:
+    return refuse(400, "malformed", "the body is no JSON", "send one JSON object; /docs shows examples")
+
+
 def _describe_invalid(error: RequestValidationError) -> HTTPException:
     """The first fault, by place and rule; never the value, which may be anything."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return refuse(400, "malformed", "the body is no JSON", "send one JSON object; /docs shows examples")
+        return _refuse_malformed()
     place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
     return refuse(422, "invalid-request", f"{place}: {first['msg']}", "/docs shows what is expected")

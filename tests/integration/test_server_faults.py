@@ -59,10 +59,12 @@ def test_an_index_that_is_down_is_503_and_not_ready(own: Service) -> None:
 
 def test_malformed_bodies_are_refused_in_our_words(service: Service) -> None:
     headers = {"Authorization": f"Bearer {service.key('anna')}", "Content-Type": "application/json"}
-    for body in [b"", b"{", b"[]", b'"x"', b"null", b"\xff\xfe", b'{"question": 7}', b"{}", b"[" * 3000]:
+    deep = b'{"question": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    for body in [b"", b"{", b"[]", b'"x"', b"null", b"\xff\xfe", b'{"question": 7}', b"{}", b"[" * 3000, deep]:
         response = service.client.post("/v1/answers", content=body, headers=headers)
         assert response.status_code in (400, 422), body
         assert set(response.json()["error"]) == {"code", "message", "advice"}
+        assert response.json()["error"]["code"] == {400: "malformed", 422: "invalid-request"}[response.status_code]
 
 
 class BrokenSearcher:
