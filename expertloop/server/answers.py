@@ -12,11 +12,11 @@ from starlette.responses import Response, StreamingResponse
 from expertloop.results import SearchResult, describe_hit
 from expertloop.server.access import CallerOf
 from expertloop.server.bodies import IdempotencyKey, RequestId, SearchBody, ServicesOf, TimedBody, note_question
-from expertloop.server.events import format_event
+from expertloop.server.events import Piece, format_event
 from expertloop.server.once import describe_replay, give_answer
 from expertloop.server.problems import describe_failure
 from expertloop.server.services import Services
-from expertloop.server.streaming import Found, Part, Retracted, Told, follow_answer
+from expertloop.server.streaming import Found, Replayed, Retracted, Told, follow_answer
 from expertloop.server.work import AnswerJob, SearchJob, ask_as, make_job
 from tasks.answer_models import Answer
 
@@ -90,12 +90,13 @@ async def _stream(services: Services, job: AnswerJob, key: str | None) -> AsyncI
     try:
         async with aclosing(follow_answer(services, job, key)) as parts:
             async for part in parts:
-                yield _format(part)
+                if not isinstance(part, Replayed):
+                    yield _format(part)
     except Exception as error:  # noqa: BLE001 (the status is sent already: only an event can tell the reader)
         yield format_event("error", _error(describe_failure(error, job.request_id)))
 
 
-def _format(part: Part) -> str:
+def _format(part: Found | Piece | Retracted | Told) -> str:
     if isinstance(part, Found):
         return format_event("sources", {"sources": [describe_hit(hit).model_dump() for hit in part.hits]})
     if isinstance(part, Retracted):

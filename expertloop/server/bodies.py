@@ -13,12 +13,12 @@ from tasks.answering.once import MAX_KEY_CHARACTERS
 from tasks.models import SearchFilter
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Text that every database and encoding takes: JSON can spell lone surrogates and NUL, they cannot."""
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-CleanText = Annotated[str, AfterValidator(_clean)]
+CleanText = Annotated[str, AfterValidator(clean_text)]
 
 
 class Body(BaseModel):
@@ -66,10 +66,20 @@ class SearchBody(Body):
     filter: SearchFilter = Field(default=SearchFilter(), examples=[{"types": ["pdf"]}])
 
 
+COMPLETION_PREFIX = "chatcmpl-"
+"""Before an answer's id, in OpenAI's protocol."""
+
+
+def _strip_prefix(answer_id: str) -> str:
+    return answer_id.removeprefix(COMPLETION_PREFIX)
+
+
 class FeedbackBody(Body):
     """A verdict on an answer."""
 
-    answer_id: CleanText = Field(max_length=64, description="the answer's `id`", examples=["6b3f7a0e-…"])
+    answer_id: Annotated[CleanText, AfterValidator(_strip_prefix)] = Field(
+        max_length=64, description="the `id` of the answer, or of the chat completion", examples=["6b3f7a0e-…"]
+    )
     verdict: Verdict = Field(examples=["corrected"])
     text: CleanText | None = Field(
         default=None, max_length=20_000, description="the right answer, or what is wrong", examples=["It is six weeks."]

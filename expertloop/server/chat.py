@@ -7,11 +7,11 @@ the field `expertloop`. The shapes are those of OpenAI's API reference, "Chat".
 from __future__ import annotations
 
 import asyncio
-import json
+import itertools
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,18 +19,19 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from expertloop.server.access import CallerOf
 from expertloop.server.bodies import (
-    CleanText,
+    COMPLETION_PREFIX,
     IdempotencyKey,
     RequestId,
     ServicesOf,
     TokenBudget,
     WithinSeconds,
+    clean_text,
     note_question,
 )
-from expertloop.server.events import Mark, Piece, find_marks
+from expertloop.server.events import Mark, Piece, find_marks, format_data
 from expertloop.server.once import describe_replay, give_answer
 from expertloop.server.problems import describe_failure, refuse
-from expertloop.server.streaming import Found, Part, Retracted, Told, follow_answer
+from expertloop.server.streaming import Found, Part, Replayed, Retracted, Told, follow_answer
 from expertloop.server.work import make_job
 from tasks.answer_models import Answer, Citation
 
@@ -49,22 +50,13 @@ _RETRACTED = {
 """The protocol has no word for taking text back; its clients raise this."""
 
 
-class TextPart(BaseModel):
-    """A part of a message; only text is understood."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    type: Literal["text"]
-    text: CleanText
-
-
 class ChatMessage(BaseModel):
-    """A message; all but the last user's are context that is not read."""
+    """A message; all but the last user's are context that is not read, whatever it holds."""
 
     model_config = ConfigDict(extra="ignore")
 
     role: str
-    content: CleanText | list[TextPart] | None = None
+    content: Any = Field(default=None, description="text, or a list of parts; of the last user's, parts of type text")
 
 
 class StreamOptions(BaseModel):
@@ -72,7 +64,7 @@ class StreamOptions(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class ChatBody(BaseModel):
@@ -87,7 +79,7 @@ class ChatBody(BaseModel):
     messages: list[ChatMessage] = Field(
         min_length=1, examples=[[{"role": "user", "content": "How long is the notice period?"}]]
     )
-    stream: bool = False
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
     token_budget: TokenBudget = None
     within_seconds: WithinSeconds = None
@@ -129,6 +121,7 @@ async def complete_chat(
     writer = _Writer(str(job.question.id), str(request.base_url))
     if not body.stream:
         given = await give_answer(services, job, key)
+        writer.answer_id = given.answer.id or writer.answer_id
         return JSONResponse(writer.completion(given.answer), headers=describe_replay(given))
     parts = follow_answer(services, job, key)
     first = await _read_first(request, parts)
@@ -146,23 +139,33 @@ def read_question(messages: list[ChatMessage]) -> str:
     """
     for message in reversed(messages):
         if message.role == "user":
-            parts = message.content or ""
-            return parts if isinstance(parts, str) else "\n".join(part.text for part in parts)
+            content = "" if message.content is None else message.content
+            return clean_text("\n".join(map(_read_part, content if isinstance(content, list) else [content])))
     raise refuse(422, "invalid-request", "messages: none is a user's", "put the question into a message of role user")
+
+
+def _read_part(part: object) -> str:
+    """The text of one part: a string, or in OpenAI's words an object of type text."""
+    text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else part
+    if isinstance(text, str):
+        return text
+    message = "messages: the last user's holds something else than text"
+    raise refuse(422, "invalid-request", message, "ask in text: pictures, sounds and files are not read")
 
 
 class _Writer:
     """One answer in OpenAI's shapes.
 
     Args:
-        answer_id: Of the answer.
+        answer_id: Of the answer; until the first chunk, a replay may set that of the answer it repeats.
         base_url: Of this server, ending in '/', for links to documents that have no web address.
     """
 
     def __init__(self, answer_id: str, base_url: str) -> None:
-        self._answer_id = answer_id
+        self.answer_id = answer_id
         self._base_url = base_url
         self._created = int(time.time())
+        self._annotations = itertools.count()
 
     def completion(self, answer: Answer) -> dict[str, Any]:
         """The whole answer."""
@@ -179,7 +182,9 @@ class _Writer:
     def sentence(self, piece: Piece) -> dict[str, Any]:
         """The chunk of a sentence."""
         annotations = self._annotate(piece.text, piece.start, piece.citations)
-        return self._chunk({"content": piece.text} | ({"annotations": annotations} if annotations else {}))
+        # As in `tool_calls`: by its place in the whole list, clients put together what comes in parts.
+        placed = [{"index": next(self._annotations), **annotation} for annotation in annotations]
+        return self._chunk({"content": piece.text} | ({"annotations": placed} if placed else {}))
 
     def ending(self, answer: Answer, *, usage: bool) -> Iterator[dict[str, Any]]:
         """The last chunks of a stream."""
@@ -192,7 +197,7 @@ class _Writer:
         return self._frame("chat.completion.chunk") | {"choices": [choice]}
 
     def _frame(self, kind: str) -> dict[str, Any]:
-        return {"id": f"chatcmpl-{self._answer_id}", "object": kind, "created": self._created, "model": MODEL}
+        return {"id": f"{COMPLETION_PREFIX}{self.answer_id}", "object": kind, "created": self._created, "model": MODEL}
 
     def _annotate(self, text: str, offset: int, citations: Sequence[Citation]) -> list[dict[str, Any]]:
         return [self._annotation(mark, offset) for mark in find_marks(text, citations)]
@@ -241,26 +246,25 @@ async def _wait_until_left(request: Request) -> None:
 async def _stream(
     writer: _Writer, first: Part, parts: AsyncGenerator[Part], request_id: str, *, usage: bool
 ) -> AsyncIterator[str]:
-    yield _format(writer.opening())
     part = first
     try:
         async with aclosing(parts):
+            if isinstance(part, Replayed):
+                writer.answer_id = part.answer_id
+                part = await anext(parts)
+            yield format_data(writer.opening())
             while isinstance(part, Piece):
-                yield _format(writer.sentence(part))
+                yield format_data(writer.sentence(part))
                 part = await anext(parts)
             if isinstance(part, Retracted):
                 # An error may follow, which says more than that the sentences do not hold.
                 await anext(parts)
     except Exception as error:  # noqa: BLE001 (the status is sent already: only an error in the stream can tell)
-        yield _format({"error": describe_failure(error, request_id).detail})
+        yield format_data({"error": describe_failure(error, request_id).detail})
     else:
         for chunk in writer.ending(part.answer, usage=usage) if isinstance(part, Told) else [_RETRACTED]:
-            yield _format(chunk)
+            yield format_data(chunk)
     yield "data: [DONE]\n\n"
-
-
-def _format(chunk: Mapping[str, Any]) -> str:
-    return f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
 
 
 def _count(answer: Answer) -> dict[str, int]:

@@ -29,13 +29,19 @@ class Retracted(NamedTuple):
     """Nothing of the sentences so far holds."""
 
 
+class Replayed(NamedTuple):
+    """What follows was given before, under this id."""
+
+    answer_id: str
+
+
 class Told(NamedTuple):
     """The whole answer; unless something was retracted, the pieces before it are its text."""
 
     answer: Answer
 
 
-Part = Found | Piece | Retracted | Told
+Part = Found | Replayed | Piece | Retracted | Told
 
 
 class _Heard(NamedTuple):
@@ -111,7 +117,9 @@ async def follow_answer(services: Services, job: AnswerJob, key: str | None = No
         if answering.exception():
             for part in sent.retract_unless(""):
                 yield part
-        answer = (await answering).answer
+        answer, replayed = await answering
+        if replayed and answer.id:
+            yield Replayed(answer.id)
         for part in sent.extend(answer.text, answer.citations):
             yield part
         yield Told(answer)

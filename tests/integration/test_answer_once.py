@@ -131,6 +131,8 @@ def test_openais_protocol_takes_the_key_whole_and_as_a_stream(own: Service) -> N
     assert first.json()["expertloop"] == second.json()["expertloop"] == plain.json()
     chunks = [json.loads(line[6:]) for line in stream.text.split("\n\n") if line.startswith("data: {")]
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == plain.json()["text"]
+    ids = {first.json()["id"], second.json()["id"], *(chunk["id"] for chunk in chunks)}
+    assert ids == {f"chatcmpl-{plain.json()['id']}"}, "one answer, one id, which takes feedback"
     assert prompts(own.world) == 1
 
 

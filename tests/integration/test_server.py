@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from expertloop import Client, answer_question
+from tasks.answer_models import Answer
 from tasks.errors import AccessDenied, ConfigurationError
 from tasks.models import SearchFilter
 from tests.e2e.command import REPOSITORY
@@ -55,6 +56,72 @@ def test_a_stream_tells_sources_then_sentences_with_citations_then_the_whole(ser
     assert records[1]["citations"] == records[2]["citations"]
     assert records[1]["text"] == records[2]["text"]
     assert "six weeks" in records[2]["text"]
+
+
+@pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029"])
+def test_a_stream_may_hold_marks_that_break_lines_elsewhere(service: Service, mark: str) -> None:
+    question = f"How long is{mark}the notice period?"
+    with Client(service.address, service.key("anna", "hr")) as client:
+        *_, answer = client.stream(question)
+    assert isinstance(answer, Answer)
+    assert answer.question == question
+
+
+def test_a_place_that_no_text_has_is_refused(service: Service) -> None:
+    key, place = service.key("anna"), f"/v1/documents/{service.document_id('canteen.txt')}"
+    assert service.get(f"{place}?start={2**31 - 1}", key).status_code == 200
+    for name in ("start", "end"):
+        response = service.get(f"{place}?{name}=9999999999999999999999", key)
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid-request")
+
+
+CONTEXT: list[dict[str, Any]] = [
+    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]},
+    {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
+    {"role": "assistant", "content": None, "tool_calls": []},
+    {"role": "tool", "content": {"anything": 1}},
+]
+
+
+def test_chat_messages_before_the_last_users_may_hold_anything(service: Service) -> None:
+    question = {"role": "user", "content": [{"type": "text", "text": NOTICE}]}
+    body = {"messages": [*CONTEXT, question], "stream": None, "stream_options": None}
+    response = service.post("/v1/chat/completions", service.key("anna", "hr"), body)
+    assert response.status_code == 200, response.text
+    assert "six weeks" in response.json()["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize("content", [CONTEXT[0]["content"], {"anything": 1}, 7, [{"type": "text", "text": None}]])
+def test_a_chat_question_that_is_no_text_is_refused_in_readable_words(service: Service, content: object) -> None:
+    body = {"messages": [{"role": "user", "content": content}]}
+    response = service.post("/v1/chat/completions", service.key("anna"), body)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid-request")
+    assert response.json()["error"]["message"] == "messages: the last user's holds something else than text"
+
+
+def test_the_id_of_a_chat_completion_takes_feedback(service: Service) -> None:
+    key = service.key("anna", "hr")
+    done = service.post("/v1/chat/completions", key, {"messages": [{"role": "user", "content": NOTICE}]}).json()
+    assert done["id"] == f"chatcmpl-{done['expertloop']['id']}"
+    given = service.post("/v1/feedback", key, {"answer_id": done["id"], "verdict": "good"})
+    assert (given.status_code, given.json()["answer_id"]) == (201, done["expertloop"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"question": None}, "question"),
+        ({"question": "a\ud800"}, "question"),
+        ({"question": NOTICE, "token_budget": -1}, "token_budget"),
+        ({"question": NOTICE, "within_seconds": 0}, "within_seconds"),
+    ],
+)
+def test_code_in_the_same_process_is_told_which_argument_is_wrong(
+    service: Service, arguments: dict[str, Any], name: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name}: ") as caught:
+        answer_question(**arguments, settings=service.world.settings)
+    assert caught.value.advice
 
 
 def test_strange_questions_get_an_answer(service: Service) -> None:

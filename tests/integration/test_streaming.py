@@ -112,6 +112,18 @@ def test_the_openai_package_reads_along(own: Service, gate: Gate) -> None:
     chunks.close()
 
 
+def test_the_openai_packages_helper_puts_the_sentences_and_their_citations_together(own: Service, gate: Gate) -> None:
+    gate.free.set()
+    client = openai.OpenAI(base_url=f"{own.address}/v1", api_key=own.key("anna", "hr"), max_retries=0)
+    messages: Any = [{"role": "user", "content": NOTICE}]
+    with client.chat.completions.stream(model="expertloop", messages=messages) as events:
+        message = events.get_final_completion().choices[0].message
+    assert message.content == WHOLE
+    places = [one.url_citation for one in message.annotations or []]
+    assert [WHOLE[place.start_index : place.end_index] for place in places] == ["[1]", "[2]"]
+    assert [place.title for place in places] == ["notice", "canteen"]
+
+
 @pytest.mark.parametrize("path", ["/v1/answers", "/v1/chat/completions"])
 def test_who_goes_away_ends_the_writing_and_the_next_one_is_answered(own: Service, path: str) -> None:
     own.world.fake_generator = FakeWriter(SAID, stalls_at="opens")
