@@ -16,7 +16,7 @@ from tasks.integrations.unstructured.worker import partition_file
 from tasks.models import Problem
 from tasks.settings import Settings
 
-READER_VERSION = "2"
+READER_VERSION = "3"
 """Raise it when the same file would give other elements."""
 
 _MOST_WORKERS = 8

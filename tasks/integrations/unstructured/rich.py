@@ -17,6 +17,7 @@ from typing import Any
 
 from tasks.document_ports import NEEDS
 from tasks.errors import DocumentRejected
+from tasks.integrations.unstructured.docx_markup import unfold_text
 from tasks.integrations.unstructured.reading import Content, Piece, Reading, base_name, make_table
 from tasks.integrations.unstructured.texts import decode, detect_encoding
 
@@ -228,11 +229,16 @@ def needs_program(name: str, program: str, what: str) -> DocumentRejected:
 
 
 def read_docx(content: Content) -> Reading:
-    """A letter or report; running headers and footers are left out."""
-    from unstructured.partition.docx import partition_docx
+    """A letter or report with its notes and text boxes; running headers and footers are left out."""
+    from unstructured.partition.docx import DocxPartitionerOptions, _DocxPartitioner
 
     with content.open() as handle:
-        elements = partition_docx(file=handle, languages=_NO_LANGUAGE)
+        options = DocxPartitionerOptions.load(
+            file=handle, file_path=None, include_page_breaks=False, infer_table_structure=True
+        )
+        # partition_docx only takes files; this spares writing the document anew.
+        unfold_text(options.document)
+        elements = list(_DocxPartitioner.iter_document_elements(options))
     return Reading(map_elements([element for element in elements if element.category not in _MARGINS]))
 
 

@@ -1,0 +1,153 @@
+"""Text that stands in markup which readers pass over is read, once and in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.document_ports import PartitionJob, PartitionOutcome
+from tasks.integrations.unstructured import UnstructuredPartitioner
+from tasks.settings import Settings
+from tests.fakes.word_files import note_mark, paragraph, run, text_box, write_word
+
+pytestmark = pytest.mark.slow
+
+
+def control(content: str, properties: str = "") -> str:
+    return f"<w:sdt><w:sdtPr>{properties}</w:sdtPr><w:sdtContent>{content}</w:sdtContent></w:sdt>"
+
+
+def table(*cells: str) -> str:
+    row = "".join(cell if cell.startswith("<w:sdt>") else f"<w:tc>{cell}</w:tc>" for cell in cells)
+    return f"<w:tbl><w:tblPr/><w:tblGrid/><w:tr>{row}</w:tr></w:tbl>"
+
+
+def write_tracked(path: Path) -> None:
+    write_word(
+        path,
+        paragraph(
+            "Der Preis beträgt ",
+            f'<w:del w:id="1" w:author="A"><w:r><w:delText>11 €</w:delText></w:r>{text_box(paragraph("Old"))}</w:del>',
+            f'<w:ins w:id="2" w:author="A">{run("12,50 €")}<w:del w:id="3"><w:r><w:delText>!</w:delText></w:r></w:del>'
+            "</w:ins>",
+            " je Stück.",
+        ),
+        paragraph(f'<w:moveFrom w:id="4">{run("Moved away.")}</w:moveFrom>', "Stays."),
+        paragraph(f'<w:moveTo w:id="5">{run("Moved ")}</w:moveTo>', "here."),
+    )
+
+
+def write_controls(path: Path) -> None:
+    contents = '<w:docPartObj><w:docPartGallery w:val="Table of Contents"/></w:docPartObj>'
+    write_word(
+        path,
+        control(paragraph("Contents 1"), contents),
+        control(paragraph("Kept ", control(run("for ten")), " years.") + table(paragraph("Pump"), paragraph("7 bar"))),
+        paragraph("Written on ", f'<w:fldSimple w:instr=" DATE ">{run("1 May")}</w:fldSimple>', " in ",
+                  f'<w:smartTag w:uri="u" w:element="e"><w:smartTagPr/>{run("Bremen")}</w:smartTag>', "."),
+        table(paragraph("Valve"), control(f"<w:tc>{paragraph('4 bar')}</w:tc>")),
+    )  # fmt: skip
+
+
+def write_boxes(path: Path) -> None:
+    emoji = (
+        '<w:r><mc:AlternateContent><mc:Choice Requires="w16se"><w:sym/></mc:Choice><mc:Fallback><w:t>😊</w:t>'
+        "</mc:Fallback></mc:AlternateContent></w:r>"
+    )
+    write_word(
+        path,
+        paragraph(
+            "Before",
+            text_box(paragraph("First box"), paragraph("in two lines", text_box(paragraph("Inner box")))),
+            text_box(paragraph("Second box", f'<w:ins w:id="1">{run(" changed")}</w:ins>')),
+            " after ",
+            emoji,
+        ),
+        paragraph("Press ", text_box(paragraph("START"), anchor="inline"), " twice."),
+        table(paragraph("Cell", text_box(paragraph("Box in a cell"))), paragraph("Other")),
+    )
+
+
+def write_notes(path: Path) -> None:
+    link = f'<w:hyperlink r:id="rId99">{run("the list")}</w:hyperlink>'
+    write_word(
+        path,
+        paragraph("The pump", note_mark("footnote", 1), " costs 20 €", note_mark("endnote", 1), "."),
+        table(paragraph("Valve", note_mark("footnote", 2)), paragraph("5 €")),
+        paragraph("The end.", note_mark("footnote", 7), f"<w:del>{note_mark('footnote', 3)}</w:del>"),
+        footnotes={
+            1: paragraph("Only model ", f'<w:ins w:id="1">{run("seven")}</w:ins>', "."),
+            2: paragraph("See ", link, "."),
+            3: paragraph("Deleted note."),
+        },
+        endnotes={1: paragraph("Without tax.") + paragraph("And freight.")},
+    )
+
+
+FILES: dict[str, Callable[[Path], object]] = {
+    "tracked.docx": write_tracked,
+    "controls.docx": write_controls,
+    "boxes.docx": write_boxes,
+    "notes.docx": write_notes,
+}
+Texts = Callable[[str], list[str]]
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PartitionOutcome]:
+    """Every file of this module through one pool."""
+    folder = tmp_path_factory.mktemp("files")
+    for name, write in FILES.items():
+        write(folder / name)
+    partitioner = UnstructuredPartitioner(Settings(partition_workers=1, partition_timeout_seconds=120))
+    jobs = (PartitionJob(name, folder / name, name, None) for name in FILES)
+    return {outcome.key: outcome for outcome in partitioner.partition_documents(jobs)}
+
+
+@pytest.fixture
+def texts(outcomes: dict[str, PartitionOutcome]) -> Texts:
+    def look_up(name: str) -> list[str]:
+        document = outcomes[name].document
+        assert document is not None, outcomes[name].problem
+        return [element.text for element in document.elements]
+
+    return look_up
+
+
+def test_a_tracked_change_is_read_as_if_it_were_accepted(texts: Texts) -> None:
+    assert texts("tracked.docx") == ["Der Preis beträgt 12,50 € je Stück.", "Stays.", "Moved here."]
+
+
+def test_content_controls_fields_and_smart_tags_are_read_and_a_table_of_contents_is_not(texts: Texts) -> None:
+    assert texts("controls.docx") == [
+        "Kept for ten years.",
+        "Pump | 7 bar",
+        "Written on 1 May in Bremen.",
+        "Valve | 4 bar",
+    ]
+
+
+def test_text_boxes_follow_their_paragraph_once(texts: Texts) -> None:
+    assert texts("boxes.docx") == [
+        "Before after 😊",
+        "First box",
+        "in two lines",
+        "Inner box",
+        "Second box changed",
+        "Press START twice.",
+        "Cell Box in a cell | Other",
+    ]
+
+
+def test_notes_follow_the_paragraph_or_table_that_refers_to_them(texts: Texts) -> None:
+    assert texts("notes.docx") == [
+        "The pump costs 20 €.",
+        "Only model seven.",
+        "Without tax.",
+        "And freight.",
+        "Valve | 5 €",
+        "See the list.",
+        "The end.",
+    ]
