@@ -22,7 +22,7 @@ from tasks.integrations.unstructured.limits import silence_libraries
 from tasks.settings import quieten_vendors
 
 _ABSENT = ("torch", "torchvision", "transformers", "timm", "onnx", "onnxruntime", "pandas")
-_READERS = ("docx", "email", "html", "image", "md", "msg", "pdf", "pptx", "xml")
+_READERS = ("docx", "email", "html", "image", "md", "msg", "pdf", "pptx", "text")
 _LONGEST_TITLE_WORDS = 12
 _ONE_PAGE = b"""%PDF-1.4
 1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj

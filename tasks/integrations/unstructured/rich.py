@@ -36,8 +36,6 @@ _KINDS: dict[str, Any] = {
 _MARGINS = {"Header", "Footer", "PageNumber"}
 _DROPPED = {"PageBreak"}
 _PAGE_MARK = re.compile(r"(?:page|seite|p\.|s\.)?\s*[-–]?\s*\d{1,5}\s*(?:(?:of|von|/)\s*\d{1,5})?\s*[-–]?", re.I)
-_DECLARED_WITHIN = 65_536
-"""Bytes of an XML file within which entities are declared."""
 _META_CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.I)
 _TITLE_TAG = re.compile(r"<title[^>]*>(.*?)</title>", re.I | re.S)
 
@@ -145,50 +143,6 @@ def read_markdown(content: Content) -> Reading:
     body = text[front_matter.end() :] if front_matter else text
     pieces = [Piece("text", front_matter[0].strip("-\n"))] if front_matter else []
     return Reading(pieces + (map_elements(partition_md(text=body, languages=_NO_LANGUAGE)) if body.strip() else []))
-
-
-def read_xml(content: Content) -> Reading:
-    """The texts of an XML file in order; entities are never resolved, nothing is fetched."""
-    from lxml.etree import XMLSyntaxError
-    from unstructured.partition.xml import partition_xml
-
-    try:
-        with content.open() as handle:
-            elements = partition_xml(file=handle, languages=_NO_LANGUAGE)
-        if plain := _leave_out_entities(content):
-            elements = partition_xml(text=plain, languages=_NO_LANGUAGE)
-        return Reading(map_elements(elements))
-    except XMLSyntaxError as error:
-        if "amplification" not in str(error):
-            raise
-        raise DocumentRejected(
-            f"{base_name(content.name, 'the file')} holds entities that would grow without bound",
-            reason="entity-bomb",
-            advice="do not open it unless you know its sender; remove its DOCTYPE, or exclude it with a glob",
-        ) from error
-
-
-def _leave_out_entities(content: Content) -> str | None:
-    """An XML text without the references to entities that it declares; None where it declares none.
-
-    What follows a reference that is not resolved is no text of its element, and would be lost with it.
-    """
-    from lxml import etree
-
-    with content.open() as handle:
-        if b"<!ENTITY" not in handle.read(_DECLARED_WITHIN):
-            return None
-    with content.open() as handle:
-        root = etree.parse(handle, etree.XMLParser(resolve_entities=False, no_network=True)).getroot()
-    for reference in list(root.iter(etree.Entity)):
-        parent, before, tail = reference.getparent(), reference.getprevious(), reference.tail or ""
-        if before is None:
-            parent.text = (parent.text or "") + tail
-        else:
-            before.tail = (before.tail or "") + tail
-        reference.tail = None
-        parent.remove(reference)
-    return str(etree.tostring(root, encoding="unicode"))
 
 
 def read_with_pandoc(content: Content, source_format: str) -> Reading:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tasks.document_ports import PartitionJob
 from tasks.errors import DocumentRejected
-from tasks.integrations.unstructured import containers, kinds, pdf, rich, tables, texts
+from tasks.integrations.unstructured import containers, kinds, pdf, rich, tables, texts, xml_texts
 from tasks.integrations.unstructured.containers import Budget
 from tasks.integrations.unstructured.kinds import MAY_BE_EMPTY, MEDIA_TYPES, detect_kind
 from tasks.integrations.unstructured.reading import (
@@ -24,6 +24,14 @@ from tasks.models import Element, PartitionedDocument
 
 _TEXTUAL_NAMES = frozenset({"", "log", "text", "txt", *kinds.TEXT_EXTENSIONS})
 _CONVERTED = {"doc": "docx", "ppt": "pptx", "odp": "pptx", "ods": "xlsx"}
+_PICTURES = ("pictures", "add its text, save it as pdf with a text layer, or exclude it with a glob")
+_TEXTLESS = {
+    "xml": (
+        "empty elements or a drawing",
+        "export it again with its data, draw its words as text and not as paths, or exclude it with a glob",
+    )
+}
+"""What a file without text may hold instead, and what to do about it, where that is not pictures."""
 _NOTHING_BUT_TEXT = frozenset({"csv", "tsv", "json", "jsonl", "text", "md"})
 _WORKBOOKS = frozenset({"xlsx", "xls", "ods"})
 """Their headings name sheets, and "Sheet 1" or "Read me" is not what the file is about: its name is."""
@@ -125,10 +133,11 @@ def _refuse_textless(content: Content, kind: str) -> None:
         with content.open() as handle, zipfile.ZipFile(handle) as archive:
             if not any("/media/" in name for name in archive.namelist()):
                 return
+    held, advice = _TEXTLESS.get(kind, _PICTURES)
     raise DocumentRejected(
-        f"{base_name(content.name, 'the file')} has no text that could be read; it may hold only pictures",
+        f"{base_name(content.name, 'the file')} has no text that could be read; it may hold only {held}",
         reason="no-text",
-        advice="add its text, save it as pdf with a text layer, or exclude it with a glob",
+        advice=advice,
     )
 
 
@@ -168,7 +177,7 @@ _READERS: dict[str, Callable[[Content], Reading]] = {
     "pptx": rich.read_pptx,
     "html": rich.read_html,
     "md": rich.read_markdown,
-    "xml": rich.read_xml,
+    "xml": xml_texts.read_xml,
     "xlsx": tables.read_xlsx,
     "xls": tables.read_xls,
     "csv": functools.partial(tables.read_delimited, delimiter=None),
