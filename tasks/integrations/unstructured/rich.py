@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -125,6 +126,8 @@ def read_html_text(html: str) -> Reading:
     from lxml import html as lxml_html
     from unstructured.partition.html import partition_html
 
+    _admit_tags()
+
     if not html.strip():
         return Reading([])
     tag = _TITLE_TAG.search(html)
@@ -134,15 +137,32 @@ def read_html_text(html: str) -> Reading:
     return Reading(map_elements(partition_html(text=html, languages=_NO_LANGUAGE)), title=title or None)
 
 
+@functools.cache
+def _admit_tags() -> None:
+    """Have unstructured read what it takes for boilerplate: folded sections, captions, forms and what is filled in."""
+    from unstructured.partition.html import parser
+
+    blocks = dict.fromkeys(("details", "summary", "figure", "figcaption", "form", "fieldset", "legend"), parser.Flow)
+    fields = {"label": parser.Phrasing, "textarea": parser.BlockItem}
+    choices = {"select": parser.Flow, "optgroup": parser.Flow, "option": parser.ListItemBlock}
+    parser.element_class_lookup.get_namespace(None).update(blocks | fields | choices)
+
+
 def read_markdown(content: Content) -> Reading:
-    """Markdown with tables and fenced code."""
+    """Markdown with tables, fenced code, notes and folded sections."""
     from unstructured.partition.md import partition_md
 
+    from tasks.integrations.unstructured.markdown_texts import list_extensions
+
+    _admit_tags()
     text = decode(content, detect_encoding(content) or "utf-8")
     front_matter = re.match(r"---\n.*?\n---\n", text, re.S)
     body = text[front_matter.end() :] if front_matter else text
     pieces = [Piece("text", front_matter[0].strip("-\n"))] if front_matter else []
-    return Reading(pieces + (map_elements(partition_md(text=body, languages=_NO_LANGUAGE)) if body.strip() else []))
+    if not body.strip():
+        return Reading(pieces)
+    elements = partition_md(text=body, extensions=list_extensions(body), languages=_NO_LANGUAGE)
+    return Reading(pieces + map_elements(elements))
 
 
 def read_with_pandoc(content: Content, source_format: str) -> Reading:

@@ -86,11 +86,74 @@ def write_notes(path: Path) -> None:
     )
 
 
+VALVE = (
+    """<?xml version="1.0"?>
+<!DOCTYPE manual [<!ENTITY unit "bar">]>
+<manual xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a b">
+<title id="t1">Valves</title>
+<p>Turn the <b>red</b> valve clockwise <!-- never seen -->until <i>it <b>shows</b></i> 4&nbsp;&unit;bar.<br/></p>
+<p><b>Note</b><![CDATA[: keep <calm>]]></p>
+<section>Long ones: <p>%s</p>That is all.</section>
+<empty/><spare sku="P1" price="3.50" xml:lang="en" note=""/>
+</manual>""".replace("&nbsp;", "\u00a0")
+    % ("The pump runs day and night. " * 20)
+)
+ATTRIBUTES = '<parts plant="Bremen"><part sku="P1" name="Pump"/><part sku="P2"/></parts>'
+DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9"><path d="M0 0L9 9"/>{}</svg>'
+
+
+def as_text(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_text(text)
+
+
+PAGE = """<html><head><title>Pumps</title><style>p {}</style></head><body><!-- Never seen -->
+<p>Prices <s>of</s> 2026.</p>
+<details><summary>How long is the warranty?</summary><p>Two years.</p>From delivery.</details>
+<figure><img src="a.png" alt="A pump"><figcaption>The pump from behind</figcaption></figure>
+<figure><table><tr><td>Pump</td><td>9 €</td></tr></table></figure>
+<form><fieldset><legend>Order</legend><label>Model</label><select><option>P1</option><option>P22</option></select>
+<label>Remark <textarea>Ring twice.</textarea></label><input type="hidden" value="secret"><button>Send</button>
+<script>run()</script></fieldset></form>
+<template>Unused</template><dialog>Closed</dialog><noscript>No script</noscript></body></html>"""
+MARKDOWN = """# Prices
+
+A pump costs 20 €[^1], see [the list][list].[^tax]
+
+<details>
+<summary>All models</summary>
+
+## Models
+
+| Model | Bar |
+|-------|-----|
+| P1    | 4   |
+
+- one **bold** word
+
+</details>
+
+```html
+<details>
+```
+
+[^1]: Net.
+[^tax]: Without tax.
+[list]: http://198.51.100.7/list
+"""
+
+
 FILES: dict[str, Callable[[Path], object]] = {
     "tracked.docx": write_tracked,
     "controls.docx": write_controls,
     "boxes.docx": write_boxes,
     "notes.docx": write_notes,
+    "valve.xml": as_text(VALVE),
+    "attributes.xml": as_text(ATTRIBUTES),
+    "labelled.svg": as_text(DRAWING.format("<text>Red <tspan>valve</tspan></text>")),
+    "drawing.svg": as_text(DRAWING.format("")),
+    "page.html": as_text(PAGE),
+    "prices.md": as_text(MARKDOWN),
+    "hollow.xml": as_text("<a><b/></a>"),
 }
 Texts = Callable[[str], list[str]]
 
@@ -151,3 +214,31 @@ def test_notes_follow_the_paragraph_or_table_that_refers_to_them(texts: Texts) -
         "See the list.",
         "The end.",
     ]
+
+
+def test_a_sentence_of_an_xml_file_is_whole_and_in_order(texts: Texts) -> None:
+    assert texts("valve.xml") == [
+        "Valves",
+        "Turn the red valve clockwise until it shows 4\u00a0bar.",
+        "Note: keep <calm>",
+        "Long ones:",
+        ("The pump runs day and night. " * 20).strip(),
+        "That is all.",
+        "sku: P1\nprice: 3.50",
+    ]
+
+
+def test_an_xml_file_without_text_is_read_by_its_attributes(texts: Texts) -> None:
+    assert texts("attributes.xml") == ["plant: Bremen", "sku: P1\nname: Pump", "sku: P2"]
+    assert texts("labelled.svg") == ["Red valve"]
+
+
+@pytest.mark.parametrize("name", ["hollow.xml", "drawing.svg"])
+def test_an_xml_file_that_says_nothing_is_refused_with_an_advice_that_fits(
+    outcomes: dict[str, PartitionOutcome], name: str
+) -> None:
+    problem = outcomes[name].problem
+    assert problem is not None
+    assert problem.reason == "no-text"
+    assert "picture" not in problem.message
+    assert "export it again" in problem.advice
