@@ -11,7 +11,10 @@ _DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDraw
 _LEFT_OUT = tuple(_WORD + name for name in ("del", "moveFrom", "sdtPr", "sdtEndPr", "smartTagPr", "customXmlPr"))
 """What was deleted, and what only describes the element that it stands in."""
 _TRANSPARENT = (
-    *(_WORD + name for name in ("ins", "moveTo", "sdt", "sdtContent", "smartTag", "customXml", "fldSimple")),
+    *(
+        _WORD + name
+        for name in ("ins", "moveTo", "sdt", "sdtContent", "smartTag", "customXml", "fldSimple", "dir", "bdo")
+    ),
     *(_COMPATIBLE + name for name in ("AlternateContent", "Choice", "Fallback")),
 )
 """Elements around text that say where it comes from: a tracked insertion, a form field, a computed value."""
@@ -58,7 +61,9 @@ def _read_notes(part: Any, kind: str) -> dict[str, Any]:
     from docx.oxml.parser import parse_xml
     from lxml import etree
 
-    parts = (link.target_part for link in part.rels.values() if link.reltype.endswith(f"/{kind}s"))
+    parts = (
+        link.target_part for link in part.rels.values() if not link.is_external and link.reltype.endswith(f"/{kind}s")
+    )
     notes: dict[str, Any] = {}
     for root in (parse_xml(one.blob) for one in parts):
         _unwrap(root)

@@ -20,26 +20,26 @@ def list_extensions(text: str) -> list[str | Extension]:
     return ["tables", "fenced_code", _Notes(), *folded]
 
 
-class _Notes(Extension):
+class _Notes(Extension):  # type: ignore[misc]  # the library has no types
     """Notes stay where they are written."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (the library's name)
         md.parser.blockprocessors.register(_LinkTargets(md.parser), "reference", 15)
 
 
-class _LinkTargets(ReferenceProcessor):
+class _LinkTargets(ReferenceProcessor):  # type: ignore[misc]  # the library has no types
     """Targets of links by name are taken out of the text: `[name]: address`, but not the note `[^name]: word`."""
 
     RE = re.compile(ReferenceProcessor.RE.pattern.replace(r"\[(", r"\[(?!\^)(", 1), re.M)
 
 
-class _FoldedSections(Extension):
+class _FoldedSections(Extension):  # type: ignore[misc]  # the library has no types
     """What stands in `<details>` is Markdown, as it is where people read it."""
 
     def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 (the library's name)
         md.preprocessors.register(_MarkFolded(md), "folded", _BEHIND_FENCES)
 
 
-class _MarkFolded(Preprocessor):
+class _MarkFolded(Preprocessor):  # type: ignore[misc]  # the library has no types
     def run(self, lines: list[str]) -> list[str]:
         return [_FOLDED.sub(r'\1 markdown="1"', line) for line in lines]

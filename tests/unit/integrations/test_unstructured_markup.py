@@ -46,7 +46,8 @@ def write_controls(path: Path) -> None:
         control(paragraph("Contents 1"), contents),
         control(paragraph("Kept ", control(run("for ten")), " years.") + table(paragraph("Pump"), paragraph("7 bar"))),
         paragraph("Written on ", f'<w:fldSimple w:instr=" DATE ">{run("1 May")}</w:fldSimple>', " in ",
-                  f'<w:smartTag w:uri="u" w:element="e"><w:smartTagPr/>{run("Bremen")}</w:smartTag>', "."),
+                  f'<w:smartTag w:uri="u" w:element="e"><w:smartTagPr/>{run("Bremen")}</w:smartTag>',
+                  f'<w:dir w:val="ltr">{run(" or Kiel")}</w:dir>', "."),
         table(paragraph("Valve"), control(f"<w:tc>{paragraph('4 bar')}</w:tc>")),
     )  # fmt: skip
 
@@ -187,7 +188,7 @@ def test_content_controls_fields_and_smart_tags_are_read_and_a_table_of_contents
     assert texts("controls.docx") == [
         "Kept for ten years.",
         "Pump | 7 bar",
-        "Written on 1 May in Bremen.",
+        "Written on 1 May in Bremen or Kiel.",
         "Valve | 4 bar",
     ]
 
@@ -242,3 +243,34 @@ def test_an_xml_file_that_says_nothing_is_refused_with_an_advice_that_fits(
     assert problem.reason == "no-text"
     assert "picture" not in problem.message
     assert "export it again" in problem.advice
+
+
+def test_folded_sections_captions_and_forms_of_a_page_are_read_and_what_is_not_shown_is_not(texts: Texts) -> None:
+    assert texts("page.html") == [
+        "Prices of 2026.",
+        "How long is the warranty?",
+        "Two years.",
+        "From delivery.",
+        "A pump",
+        "The pump from behind",
+        "Pump | 9 €",
+        "Order",
+        "Model",
+        "P1",
+        "P22",
+        "Remark",
+        "Ring twice.",
+    ]
+
+
+def test_notes_and_folded_sections_of_markdown_are_read_as_they_are_written(texts: Texts) -> None:
+    assert texts("prices.md") == [
+        "Prices",
+        "A pump costs 20 €[^1], see the list.[^tax]",
+        "All models",
+        "Models",
+        "Model | Bar\nP1 | 4",
+        "one bold word",
+        "<details>",
+        "[^1]: Net. [^tax]: Without tax.",
+    ]
