@@ -5,7 +5,7 @@ worker       one file, in a worker                    limits   what a worker may
 preload      what workers share, loaded once          kinds    which reader a file needs
 rich, pdf    formats that unstructured partitions     tables   csv, xlsx, xls, row by row
 texts        plain text, JSON                         containers  mails and archives, whose parts are read like files
-reading      what the readers share
+mail_parts   of a mail: its text, its attachments     reading  what the readers share
 """
 
 from tasks.integrations.unstructured.partitioner import UnstructuredPartitioner

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from tasks.errors import DocumentRejected
 from tasks.integrations.unstructured.kinds import password_protected
+from tasks.integrations.unstructured.mail_parts import attachment_bytes, part_name, split_mail
 from tasks.integrations.unstructured.reading import Content, Piece, Reading, as_problem, base_name
 from tasks.integrations.unstructured.rich import read_html_text
 from tasks.integrations.unstructured.texts import decode, detect_encoding, read_text
@@ -143,13 +144,10 @@ def read_mail(content: Content, read_part: ReadPart, budget: Budget) -> Reading:
     if _ENCRYPTED_MAIL.search(message.get_content_type()) and message.get_param("smime-type") != "signed-data":
         raise password_protected(content.name)
     pieces = _mail_head({name: _header(message, name) for name in ("Subject", "From", "To", "Cc", "Date")})
-    body = message.get_body(("html", "plain"))
-    body_pieces = _read_body(body) if body is not None else []
-    if not any(piece.text.strip() for piece in body_pieces) and (plain := message.get_body(("plain",))) is not None:
-        body_pieces = _read_body(plain)
-    attachments = read_parts(_list_attachments(message, budget), read_part, budget)
+    parts = split_mail(message)
+    attachments = read_parts(_list_attachments(parts.attachments, budget), read_part, budget)
     title = _header(message, "Subject") or None
-    return Reading([*pieces, *body_pieces, *attachments.pieces], title=title, problems=attachments.problems)
+    return Reading([*pieces, *parts.body, *attachments.pieces], title=title, problems=attachments.problems)
 
 
 def _mail_bytes(content: Content) -> bytes:
@@ -174,46 +172,14 @@ def _mail_head(headers: dict[str, str]) -> list[Piece]:
     return [*subject, Piece("other", "\n".join(lines))]
 
 
-def _read_body(part: email.message.Message) -> list[Piece]:
-    text = _decode_part(part)
-    return (
-        read_html_text(text).pieces if part.get_content_subtype() == "html" else read_text(text, headings=False).pieces
-    )
-
-
-def _decode_part(part: email.message.Message) -> str:
-    data = part.get_payload(decode=True)
-    content = Content("body", data=data if isinstance(data, bytes) else b"")
-    charset = part.get_content_charset()
-    try:
-        return decode(content, charset or detect_encoding(content) or "utf-8")
-    except LookupError:
-        return decode(content, detect_encoding(content) or "utf-8")
-
-
-def _list_attachments(message: email.message.EmailMessage, budget: Budget) -> Iterator[Content | PartProblem]:
+def _list_attachments(attachments: list[email.message.EmailMessage], budget: Budget) -> Iterator[Content | PartProblem]:
     import io
 
-    for number, part in enumerate(message.iter_attachments(), 1):
+    for number, part in enumerate(attachments, 1):
         is_mail = part.get_content_maintype() in {"message", "multipart"}
         fallback = f"attachment {number}.eml" if is_mail else f"attachment {number}"
-        name = base_name(_attachment_name(part), fallback)
-        yield Content(name, data=budget.take(io.BytesIO(_attachment_bytes(part))))
-
-
-def _attachment_name(part: email.message.Message) -> str | None:
-    try:
-        return part.get_filename()
-    except (ValueError, LookupError, AttributeError, TypeError):
-        return None
-
-
-def _attachment_bytes(part: email.message.Message) -> bytes:
-    if part.is_multipart():
-        inner = part.get_payload()
-        return inner[0].as_bytes() if part.get_content_maintype() == "message" and inner else part.as_bytes()  # type: ignore[union-attr,index]
-    data = part.get_payload(decode=True)
-    return data if isinstance(data, bytes) else b""
+        name = base_name(part_name(part), fallback)
+        yield Content(name, data=budget.take(io.BytesIO(attachment_bytes(part))))
 
 
 def read_outlook(content: Content, read_part: ReadPart, budget: Budget) -> Reading:
