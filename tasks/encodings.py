@@ -1,4 +1,4 @@
-"""In which encoding a text file is that does not say it: people's spreadsheets write what they like."""
+"""In which encoding a text is that does not say it, or says it wrong: people's programs write what they like."""
 
 from __future__ import annotations
 
@@ -7,6 +7,39 @@ from pathlib import Path
 
 _SAMPLE_BYTES = 65_536
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_WIDER = {
+    "iso8859-1": "cp1252", "iso8859-9": "cp1254", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}  # fmt: skip
+"""By Python's names; what browsers read a declared encoding as (https://encoding.spec.whatwg.org/#names-and-labels)."""
+
+
+def widen_encoding(declared: str) -> str:
+    """The encoding that is meant by a declared one, which programs often use for its larger successor.
+
+    Args:
+        declared: Any label; one that Python does not know is returned as it is.
+    """
+    try:
+        name = codecs.lookup(declared).name
+    except (LookupError, ValueError):
+        return declared
+    return _WIDER.get(name, name)
+
+
+def resolve_encoding(declared: str, content: bytes) -> str:
+    """The encoding that a text is really in: programs declare ASCII or Latin-1 where they have not looked.
+
+    UTF-8 where the bytes are, which no other text is by chance; else, as in browsers, Windows-1252.
+    """
+    encoding = widen_encoding(declared)
+    if encoding not in {"ascii", "cp1252"} or content.isascii():
+        return encoding
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
 
 
 def guess_encoding(file: Path) -> str:

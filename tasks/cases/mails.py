@@ -13,6 +13,8 @@ from email.utils import getaddresses, parseaddr
 from html.parser import HTMLParser
 from typing import NamedTuple
 
+from tasks.encodings import resolve_encoding, widen_encoding
+
 MAX_CHARACTERS = 100_000
 """Of a body: no person reads more, and what is asked stands before it."""
 
@@ -147,12 +149,12 @@ def _decode(part: MIMEPart, problems: list[str]) -> str:
     payload = part.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else b""
     declared = part.get_content_charset("utf-8")
-    for encoding in (declared, "utf-8", "windows-1252"):
+    for encoding in (resolve_encoding(declared, content), "utf-8", "windows-1252"):
         try:
             text = content.decode(encoding)
         except (LookupError, ValueError):  # unknown, wrong, "undefined", or no name at all
             continue
-        if encoding != declared:
+        if encoding != widen_encoding(declared):
             problems.append(f"it says it is in {declared!r}, and was read as {encoding}")
         return text
     problems.append(f"characters that are not in {declared!r} were replaced")

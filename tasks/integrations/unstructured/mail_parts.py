@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.message
 from typing import NamedTuple
 
+from tasks.encodings import resolve_encoding
 from tasks.integrations.unstructured.reading import Content, Piece
 from tasks.integrations.unstructured.rich import read_html_text
 from tasks.integrations.unstructured.texts import decode, detect_encoding, read_text
@@ -118,8 +119,10 @@ def _read_body(part: email.message.Message) -> list[Piece]:
 def _decode_part(part: email.message.Message) -> str:
     data = part.get_payload(decode=True)
     content = Content("body", data=data if isinstance(data, bytes) else b"")
-    charset = part.get_content_charset()
+    declared = part.get_content_charset()
     try:
-        return decode(content, charset or detect_encoding(content) or "utf-8")
-    except LookupError:
-        return decode(content, detect_encoding(content) or "utf-8")
+        if declared:
+            return decode(content, resolve_encoding(declared, content.read()))
+    except (LookupError, ValueError):  # no name of an encoding, or of one that is not for texts
+        pass
+    return decode(content, detect_encoding(content) or "utf-8")

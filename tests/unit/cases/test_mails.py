@@ -67,6 +67,27 @@ def test_an_unknown_or_wrong_encoding_is_read_and_said(charset: str) -> None:
     assert "windows-1252" in read.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("charset", "encoding", "noted"),
+    [
+        ("iso-8859-1", "windows-1252", False),
+        ("windows-1252", "windows-1252", False),
+        ("us-ascii", "windows-1252", True),
+        ("us-ascii", "utf-8", True),
+        ("iso-8859-1", "utf-8", True),
+    ],
+)
+def test_what_is_said_to_be_latin_is_read_as_it_was_written(charset: str, encoding: str, *, noted: bool) -> None:
+    text = "Prüfgebühr – „20 €“?"
+    read = read_mail(mail(f"Content-Type: text/plain; charset={charset}", body=text.encode(encoding)))
+    assert (read.body, bool(read.problems)) == (text, noted)
+
+
+def test_what_is_said_to_be_ascii_and_is_has_no_problem() -> None:
+    read = read_mail(mail("Content-Type: text/plain; charset=us-ascii", body=b"Is hail insured?"))
+    assert (read.body, read.problems) == ("Is hail insured?", ())
+
+
 def test_five_megabytes_of_text_are_cut_and_the_cut_is_said() -> None:
     read = read_mail(mail(body=b"Is hail insured? " * 300_000))
     assert len(read.body) <= MAX_CHARACTERS

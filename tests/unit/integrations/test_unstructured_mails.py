@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.document_ports import PartitionJob
+from tasks.encodings import resolve_encoding
 from tasks.integrations.unstructured import UnstructuredPartitioner
 from tasks.models import PartitionedDocument
 from tasks.settings import Settings
@@ -144,3 +145,28 @@ def test_a_part_that_is_encrypted_is_a_problem_of_its_own(read: Read) -> None:
 def test_a_mail_that_is_nothing_but_a_file_is_read(read: Read) -> None:
     document = read(HEAD + part(NOTES.format("attachment"), "Notes of the plant."), "mail.eml")
     assert texts(document) == [("notes.txt", "Notes of the plant.")]
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [
+        ("us-ascii", "utf-8"),
+        ("us-ascii", "windows-1252"),
+        ("iso-8859-1", "windows-1252"),
+        ("iso-8859-1", "utf-8"),
+        ("undefined", "utf-8"),
+    ],
+)
+def test_a_text_is_read_as_it_was_written_whatever_it_says(read: Read, charset: str, encoding: str) -> None:
+    text = "Die Prüfgebühr – „20 €“ – ist fällig."
+    document = read(HEAD + part(f"Content-Type: text/plain; charset={charset}", text.encode(encoding)), "mail.eml")
+    assert texts(document) == [(None, text)]
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding", "text"),
+    [("gb2312", "gbk", "繁體字"), ("shift_jis", "cp932", "①髙"), ("euc-kr", "cp949", "뷁"), ("latin1", "latin1", "Öl")],
+)
+def test_a_charset_is_read_as_browsers_read_it(charset: str, encoding: str, text: str) -> None:
+    data = text.encode(encoding)
+    assert data.decode(resolve_encoding(charset, data)) == text
