@@ -26,6 +26,19 @@ PART_SEPARATOR = " > "
 
 _ENCRYPTED_MAIL = re.compile(r"multipart/encrypted|application/(x-)?pkcs7-mime")
 
+_ANY_SEPARATOR = re.compile(rb"From ")
+_DATED_SEPARATOR = re.compile(
+    rb"""From\ .*?\b                                     # a sender: none, "-", or even "ada at example.com"
+    (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?\s+
+    (?:(?:%(month)s)\s+\d{1,2}|\d{1,2}\s+(?:%(month)s)(?:\s+\d{2,4})?)\s+
+    \d{1,2}:\d{2}(?::\d{2})?
+    (?:\s+(?:[A-Z]{1,5}|[-+]\d{4}|\([\w ]+\)|\d{4}))*     # zone and year, in either order
+    (?:\s+remote\ from\ \S+)?\s*$"""
+    % {b"month": b"Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"},
+    re.VERBOSE,
+)
+"""What asctime or a mail's Date writes after the sender (RFC 4155, appendix A, and what programs make of it)."""
+
 
 @dataclass
 class Budget:
@@ -221,10 +234,11 @@ def list_mailbox(content: Content, budget: Budget) -> Iterator[Content | PartPro
 
 
 def _split_mailbox(handle: BinaryIO) -> Iterator[bytes]:
+    is_separator = _find_separator(handle)
     lines: list[bytes] = []
     after_blank = True
     for line in handle:
-        if after_blank and line.startswith(b"From "):
+        if after_blank and is_separator(line):
             if lines:
                 yield b"".join(lines)
             lines = []
@@ -233,3 +247,10 @@ def _split_mailbox(handle: BinaryIO) -> Iterator[bytes]:
         after_blank = not line.strip()
     if any(line.strip() for line in lines):
         yield b"".join(lines)
+
+
+def _find_separator(handle: BinaryIO) -> Callable[[bytes], object]:
+    """A line with a date; in a mailbox of a program that writes none, every line that begins like one."""
+    is_dated = any(_DATED_SEPARATOR.match(line) for line in handle)
+    handle.seek(0)
+    return _DATED_SEPARATOR.match if is_dated else _ANY_SEPARATOR.match

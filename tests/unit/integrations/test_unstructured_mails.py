@@ -170,3 +170,36 @@ def test_a_text_is_read_as_it_was_written_whatever_it_says(read: Read, charset: 
 def test_a_charset_is_read_as_browsers_read_it(charset: str, encoding: str, text: str) -> None:
     data = text.encode(encoding)
     assert data.decode(resolve_encoding(charset, data)) == text
+
+
+def mailbox_of(first: bytes, second: bytes, body: bytes) -> bytes:
+    return b"%b\n%b\n%b\n\n%b\n%b\nSecond.\n" % (first, HEAD, body, second, HEAD.replace(b"Valves", b"Pumps"))
+
+
+@pytest.mark.parametrize(
+    "separator",
+    [
+        "From ada@example.com Thu Jan  1 00:00:00 1970",
+        "From - Mon Jan  1 00:00:00 2024",
+        "From MAILER-DAEMON Fri Jul  8 12:08:34 2011",
+        "From  Fri Jul  8 12:08 2011",
+        "From ???@??? Mon Jan 01 00:00:00 2024",
+        "From ada at example.com  Thu Jan  1 00:00:00 CET 1970",
+        "From 1787@xxx Mon Jan 01 00:00:00 +0000 2024",
+        "From ada@example.com Mon, 1 Jan 2024 00:00:00 +0100 (CET)",
+        "From ada Thu Jan  1 00:00:00 1970 remote from plant",
+    ],
+)
+def test_a_line_of_a_mail_that_begins_like_a_separator_is_text(read: Read, separator: str) -> None:
+    body = b"Dear all,\n\nFrom now on, we deliver weekly.\n\nFrom Mon Jan 5 10:00 the pump is off.\n"
+    document = read(mailbox_of(separator.encode(), separator.encode(), body), "box.mbox")
+    assert {element.part for element in document.elements} == {"mail 1: Valves.eml", "mail 2: Pumps.eml"}
+    assert [element.text for element in document.elements][2:5] == [
+        "Dear all,", "From now on, we deliver weekly.", "From Mon Jan 5 10:00 the pump is off."
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("separator", ["From ", "From ada@example.com", "From MAILER-DAEMON 2024-01-01 00:00:00"])
+def test_a_mailbox_whose_separators_have_no_date_is_still_split(read: Read, separator: str) -> None:
+    document = read(mailbox_of(separator.encode(), separator.encode(), b"First."), "box.mbox")
+    assert {element.part for element in document.elements} == {"mail 1: Valves.eml", "mail 2: Pumps.eml"}
