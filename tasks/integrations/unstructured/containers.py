@@ -185,7 +185,7 @@ def _mail_head(headers: dict[str, str]) -> list[Piece]:
     return [*subject, Piece("other", "\n".join(lines))]
 
 
-def _list_attachments(attachments: list[email.message.EmailMessage], budget: Budget) -> Iterator[Content | PartProblem]:
+def _list_attachments(attachments: list[email.message.MIMEPart], budget: Budget) -> Iterator[Content | PartProblem]:
     import io
 
     for number, part in enumerate(attachments, 1):

@@ -18,7 +18,7 @@ class MailParts(NamedTuple):
     """The parts of a mail, or of a part of one: its text, and what is read like a file."""
 
     body: list[Piece]
-    attachments: list[email.message.EmailMessage]
+    attachments: list[email.message.MIMEPart]
     has_html: bool = False
 
     @property
@@ -27,14 +27,14 @@ class MailParts(NamedTuple):
         return any(piece.text.strip() for piece in self.body)
 
 
-def split_mail(message: email.message.EmailMessage) -> MailParts:
+def split_mail(message: email.message.MIMEPart) -> MailParts:
     """Sort every part of a mail into body and attachments, each in the mail's order."""
     if message.get_content_maintype() == "multipart":
         return _split_multipart(message, is_whole=True)
     return _split_part(message, leads=True)
 
 
-def _split_part(part: email.message.EmailMessage, *, leads: bool) -> MailParts:
+def _split_part(part: email.message.MIMEPart, *, leads: bool) -> MailParts:
     """One part; `leads` where it stands first, so that even under a file name it is what the sender wrote."""
     kind = part.get_content_type()
     if kind in _SIGNATURES:
@@ -48,7 +48,7 @@ def _split_part(part: email.message.EmailMessage, *, leads: bool) -> MailParts:
     return MailParts([], [part])
 
 
-def _split_multipart(message: email.message.EmailMessage, *, is_whole: bool = False) -> MailParts:
+def _split_multipart(message: email.message.MIMEPart, *, is_whole: bool = False) -> MailParts:
     parts = list(message.iter_parts())
     kind = message.get_content_subtype()
     if kind == "alternative":
@@ -88,7 +88,7 @@ def _choose_alternative(branches: list[MailParts]) -> MailParts:
     )
 
 
-def _is_picture_of_page(part: email.message.EmailMessage) -> bool:
+def _is_picture_of_page(part: email.message.MIMEPart) -> bool:
     return part.get_content_maintype() == "image" and "content-id" in part and not part.is_attachment()
 
 
