@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tasks.integrations.unstructured.kinds import password_protected
+from tasks.integrations.unstructured.number_formats import show_number
 from tasks.integrations.unstructured.reading import (
     CELL_SEPARATOR,
     Content,
@@ -53,17 +54,36 @@ def _find_delimiter(sample: str) -> str:
 
 def read_xlsx(content: Content) -> Reading:
     """Each sheet under its name; blocks of rows between empty rows are tables."""
-    import openpyxl
+    from tasks.integrations.unstructured.workbooks import open_workbook
 
     with content.open() as handle:
-        workbook = openpyxl.load_workbook(handle, read_only=True, data_only=True)
-        pieces: list[Piece] = []
-        for sheet in workbook.worksheets:
-            sheet.reset_dimensions()
-            pieces += _sheet_pieces(sheet.title, ([_show_cell(cell) for cell in row] for row in sheet.iter_rows()))
+        workbook = open_workbook(handle)
+        pieces = [piece for sheet in workbook.worksheets for piece in _sheet_pieces(sheet.title, _show_rows(sheet))]
         title = (workbook.properties.title or "").strip()
         workbook.close()
     return Reading(pieces, title=title or None)
+
+
+def _show_rows(sheet: Any) -> Iterator[list[str]]:
+    """Rows of texts, notes behind the cells that they are about; one empty row for all between two that are not."""
+    from tasks.integrations.unstructured.workbooks import read_notes, read_rows
+
+    notes = read_notes(sheet)
+    last = 0
+    for number, cells in read_rows(sheet):
+        shown = {column: _show_cell(cell) for column, cell in cells.items()}
+        if number > last + 1:
+            yield []
+        yield _fill_row(shown, notes.pop(number, {}))
+        last = number
+    for number in sorted(notes):
+        yield from ([], _fill_row({}, notes[number]))
+
+
+def _fill_row(cells: dict[int, str], notes: dict[int, str]) -> list[str]:
+    for column, note in notes.items():
+        cells[column] = f"{cells.get(column, '')} (note: {note})".strip()
+    return [cells.get(column, "") for column in range(1, max(cells, default=0) + 1)]
 
 
 def read_xls(content: Content) -> Reading:
@@ -122,8 +142,8 @@ def _width(rows: list[list[str]]) -> int:
 
 def _show_cell(cell: Any) -> str:
     value = cell.value
-    if isinstance(value, float | int) and not isinstance(value, bool) and "%" in (cell.number_format or ""):
-        return f"{value * 100:.10g} %"
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return show_number(value, cell.number_format)
     return show_value(value)
 
 

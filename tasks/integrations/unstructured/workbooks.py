@@ -1,0 +1,103 @@
+"""What openpyxl's reader in rows leaves out of a workbook: formulas that were never computed, and notes at cells."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+from openpyxl.cell.read_only import ReadOnlyCell
+from openpyxl.formula.tokenizer import TokenizerError
+from openpyxl.formula.translate import TranslatorError
+from openpyxl.packaging.relationship import get_dependents, get_rels_path
+from openpyxl.reader.excel import ExcelReader
+from openpyxl.utils import coordinate_to_tuple
+from openpyxl.workbook.properties import CalcProperties
+from openpyxl.worksheet._reader import FORMULA_TAG, VALUE_TAG, WorkSheetParser
+from openpyxl.xml.constants import COMMENTS_NS
+from openpyxl.xml.functions import fromstring
+
+
+def open_workbook(handle: BinaryIO) -> Any:
+    """A workbook whose sheets are read row by row."""
+    reader = _WorkbookReader(handle, read_only=True, data_only=True, keep_links=False)
+    reader.read()
+    reader.wb.calculation = CalcProperties(fullCalcOnLoad=_is_computed_at_opening(reader))
+    return reader.wb
+
+
+def _is_computed_at_opening(reader: Any) -> bool:
+    """Whether the workbook has its formulas computed by who opens it; openpyxl takes this for granted."""
+    part = fromstring(reader.archive.read(reader.parser.workbook_part_name))
+    properties = part.find("{*}calcPr")
+    return properties is not None and properties.get("fullCalcOnLoad") in {"1", "true"}
+
+
+class _WorkbookReader(ExcelReader):  # type: ignore[misc]
+    """Leaves out chart sheets: what they draw stands on other sheets, and openpyxl fails at some of them."""
+
+    def read_chartsheet(self, sheet: Any, rel: Any) -> None:  # noqa: ARG002 (openpyxl's signature)
+        # Something keeps its place: names are bound to sheets by their number.
+        self.wb._sheets.append(SimpleNamespace(defined_names={}))
+
+
+def read_rows(sheet: Any) -> Iterator[tuple[int, dict[int, Any]]]:
+    """The number of each row that is stored, and its cells by their column; both are counted from 1."""
+    book = sheet.parent
+    with sheet._get_source() as source:
+        parser = _SheetParser(
+            source,
+            sheet._shared_strings,
+            data_only=True,
+            epoch=book.epoch,
+            date_formats=book._date_formats,
+            timedelta_formats=book._timedelta_formats,
+        )
+        parser.zeros_are_computed = not book.calculation.fullCalcOnLoad
+        for number, cells in parser.parse():
+            yield number, {cell["column"]: ReadOnlyCell(sheet, **cell) for cell in cells}
+
+
+class _SheetParser(WorkSheetParser):  # type: ignore[misc]
+    """Takes a formula's text where the program that wrote it did not compute it."""
+
+    zeros_are_computed = True
+    """Some programs write 0 for every formula, and have the spreadsheet program compute all at opening."""
+
+    def parse_cell(self, element: Any) -> dict[str, Any]:
+        cell: dict[str, Any] = super().parse_cell(element)
+        if element.find(FORMULA_TAG) is not None:
+            formula = self._show_formula(element)  # also of those computed: others may share their formula
+            if not self._is_computed(element):
+                cell["value"] = formula or None
+        return cell
+
+    def _is_computed(self, element: Any) -> bool:
+        stored = element.findtext(VALUE_TAG)
+        if element.get("t") == "str":
+            return stored is not None
+        return bool(stored) and (stored != "0" or self.zeros_are_computed)
+
+    def _show_formula(self, element: Any) -> str:
+        formula = element.find(FORMULA_TAG)
+        if formula.get("t") == "shared" and element.get("r"):
+            try:
+                return str(self.parse_formula(element))
+            except (TokenizerError, TranslatorError):
+                pass
+        return f"={formula.text}" if formula.text else ""
+
+
+def read_notes(sheet: Any) -> dict[int, dict[int, str]]:
+    """The notes (comments) at a sheet's cells, by row and column."""
+    archive = sheet.parent._archive
+    relations = get_rels_path(sheet._worksheet_path)
+    notes: dict[int, dict[int, str]] = defaultdict(dict)
+    if relations not in archive.namelist():
+        return notes
+    for relation in get_dependents(archive, relations).find(COMMENTS_NS):
+        for comment in fromstring(archive.read(relation.target)).iter("{*}comment"):
+            row, column = coordinate_to_tuple(comment.get("ref"))
+            notes[row][column] = " ".join("".join(run.text or "" for run in comment.iter("{*}t")).split())
+    return notes
