@@ -11,13 +11,14 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from tasks.document_ports import NEEDS
 from tasks.errors import DocumentRejected
+from tasks.integrations.unstructured.charts import read_chart
 from tasks.integrations.unstructured.docx_markup import unfold_text
 from tasks.integrations.unstructured.reading import Content, Piece, Reading, base_name, make_table
 from tasks.integrations.unstructured.texts import decode, detect_encoding
@@ -217,12 +218,36 @@ def read_docx(content: Content) -> Reading:
 
 
 def read_pptx(content: Content) -> Reading:
-    """Slides with their notes; the page is the slide's number."""
+    """Slides with their charts and notes; the page is the slide's number."""
     from unstructured.partition.pptx import partition_pptx
 
     with content.open() as handle:
         elements = partition_pptx(file=handle, include_slide_notes=True, languages=_NO_LANGUAGE)
-    return Reading(_name_slides(map_elements(elements, paged=True)))
+    charts = _read_charts(content)
+    # Sorting keeps the order within a slide, so its charts follow its text.
+    pieces = sorted([*map_elements(elements, paged=True), *charts], key=lambda piece: piece.page or 0)
+    return Reading(_name_slides(pieces))
+
+
+def _read_charts(content: Content) -> list[Piece]:
+    """The charts of all slides, which unstructured leaves out."""
+    import pptx
+
+    with content.open() as handle:
+        slides = pptx.Presentation(handle).slides
+        return [
+            piece
+            for number, slide in enumerate(slides, 1)
+            for shape in _list_shapes(slide.shapes)
+            if getattr(shape, "has_chart", False)
+            for piece in read_chart(shape.chart_part._element, page=number)
+        ]
+
+
+def _list_shapes(shapes: Any) -> Iterator[Any]:
+    for shape in shapes:
+        yield shape
+        yield from _list_shapes(getattr(shape, "shapes", ()))
 
 
 def _name_slides(pieces: list[Piece]) -> list[Piece]:
