@@ -7,16 +7,18 @@ import io
 import re
 import shutil
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, BinaryIO
 
 from tasks.errors import DocumentRejected
+from tasks.integrations.unstructured.containers import Budget
 from tasks.integrations.unstructured.kinds import password_protected
 from tasks.integrations.unstructured.pdf_headings import rank_headings
 from tasks.integrations.unstructured.reading import Content, Piece, Reading, ReadOptions, as_problem, base_name
 from tasks.integrations.unstructured.rich import map_elements, needs_program
+from tasks.models import PartProblem
 
 _PAGES_BY_UNSTRUCTURED = 400
 """Longer files are read by pdfium, which is fifty times faster and knows no headings."""
@@ -38,6 +40,10 @@ _TOO_MANY_SCANS = DocumentRejected(
     "EXPERTLOOP_PARTITION_TIMEOUT_SECONDS",
 )
 
+_FEW_WORDS = 20
+_SCATTERED_SHARE = 0.5
+"""A page of at least so many words of which more than this share are single letters was taken apart by its reader."""
+
 _LINE_END_HYPHEN = re.compile(r"(?<=[^\W\d_])-\s+(?=([^\W\d_]))(?!(?:und|oder|bzw|sowie|and|or|to)\b)")
 
 _TESSERACT_LANGUAGES = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "it": "ita", "nl": "nld", "pl": "pol"}
@@ -53,8 +59,10 @@ def read_pdf(content: Content, options: ReadOptions) -> Reading:
     pieces: list[Piece] = []
     if options.strategy != "ocr_only":
         pieces = _read_embedded_text(content) if pages <= _PAGES_BY_UNSTRUCTURED else []
-        pieces = pieces or _read_fast(content)
+        pieces = _mend_scattered_pages(content, pieces) or _read_fast(content)
     scanned = [] if options.strategy == "fast" else _find_scanned_pages(content, pieces, pages)
+    if options.strategy != "ocr_only":
+        pieces = _sort_by_page([*pieces, *_read_text_boxes(content)])
     if not scanned:
         return Reading(pieces)
     if not list_ocr_languages():
@@ -66,8 +74,12 @@ def read_pdf(content: Content, options: ReadOptions) -> Reading:
     with content.open() as handle:
         recognised = list(_recognise_pictures(_draw_pages(handle, read), options))
     kept = [piece for piece in pieces if piece.page not in set(read)]
-    whole = sorted([*kept, *recognised], key=lambda piece: piece.page or 0)
-    return Reading(whole, problems=tuple(as_problem(f"page {number}", _TOO_MANY_SCANS) for number in left))
+    problems = tuple(as_problem(f"page {number}", _TOO_MANY_SCANS) for number in left)
+    return Reading(_sort_by_page([*kept, *recognised]), problems=problems)
+
+
+def _sort_by_page(pieces: list[Piece]) -> list[Piece]:
+    return sorted(pieces, key=lambda piece: piece.page or 0)
 
 
 def _find_scanned_pages(content: Content, pieces: list[Piece], pages: int) -> list[int]:
@@ -95,12 +107,16 @@ def _count_pages(content: Content) -> int:
     except pypdfium2.PdfiumError as error:
         if "password" in str(error).lower() or "security" in str(error).lower():
             raise password_protected(content.name) from error
-        raise DocumentRejected(
-            f"{base_name(content.name, 'the file')} is cut off or broken: {error}",
-            reason="damaged-file",
-            advice="open it in a pdf viewer and save it again, or fetch it again from where it came",
-        ) from error
+        raise _broken(content.name, error) from error
     return pages
+
+
+def _broken(name: str, error: Exception) -> DocumentRejected:
+    return DocumentRejected(
+        f"{base_name(name, 'the file')} is cut off or broken: {error}",
+        reason="damaged-file",
+        advice="open it in a pdf viewer and save it again, or fetch it again from where it came",
+    )
 
 
 def _read_embedded_text(content: Content) -> list[Piece]:
@@ -125,14 +141,43 @@ def _join_hyphenated(text: str) -> str:
     return _LINE_END_HYPHEN.sub(lambda match: "" if match[1].islower() else "-", text)
 
 
-def _read_fast(content: Content) -> list[Piece]:
-    """The page's text as pdfium gives it; paragraphs end where a line ends a sentence."""
+def _mend_scattered_pages(content: Content, pieces: list[Piece]) -> list[Piece]:
+    """Read pages by pdfium that came letter by letter, as writing does that lies sideways on its page."""
+    scattered = _find_scattered_pages(pieces)
+    if not scattered:
+        return pieces
+    again = [piece for piece in _read_fast(content, is_turned=False) if piece.page in scattered]
+    mended = {piece.page for piece in again} - _find_scattered_pages(again)
+    kept = [piece for piece in pieces if piece.page not in mended]
+    return _sort_by_page([*kept, *(piece for piece in again if piece.page in mended)])
+
+
+def _find_scattered_pages(pieces: list[Piece]) -> set[int | None]:
+    words: dict[int | None, list[str]] = defaultdict(list)
+    for piece in pieces:
+        words[piece.page] += piece.text.split()
+    return {
+        page
+        for page, those in words.items()
+        if len(those) >= _FEW_WORDS and sum(len(word) == 1 for word in those) > _SCATTERED_SHARE * len(those)
+    }
+
+
+def _read_fast(content: Content, *, is_turned: bool = True) -> list[Piece]:
+    """The page's text as pdfium gives it; paragraphs end where a line ends a sentence.
+
+    Args:
+        content: The file.
+        is_turned: Read pages as they are turned for showing; else as they were written.
+    """
     import pypdfium2
 
     pieces: list[Piece] = []
     with content.open() as handle:
         document = pypdfium2.PdfDocument(handle)
         for number, page in enumerate(document, 1):
+            if not is_turned:
+                page.set_rotation(0)
             text_page = page.get_textpage()
             text = _join_hyphenated(text_page.get_text_range().replace("\r\n", "\n").replace("\ufffe", "-\n"))
             pieces += [Piece("text", part, page=number) for part in re.split(r"(?<=[.!?:])[ \t]*\n", text)]
@@ -140,6 +185,50 @@ def _read_fast(content: Content) -> list[Piece]:
             page.close()
         document.close()
     return pieces
+
+
+# --- what is laid over the pages or attached to them --------------------------------------------------------------
+
+
+def _read_text_boxes(content: Content) -> list[Piece]:
+    """What was typed onto a page ("free text" annotations), which is no part of the page's own text."""
+    import pypdfium2
+
+    pieces: list[Piece] = []
+    with content.open() as handle, pypdfium2.PdfDocument(handle) as document:
+        for number, page in enumerate(document, 1):
+            pieces += [Piece("text", text, page=number) for text in _list_free_texts(page) if text.strip()]
+            page.close()
+    return pieces
+
+
+def _list_free_texts(page: Any) -> Iterator[str]:
+    from pypdfium2 import raw
+
+    for number in range(raw.FPDFPage_GetAnnotCount(page)):
+        annotation = raw.FPDFPage_GetAnnot(page, number)
+        if raw.FPDFAnnot_GetSubtype(annotation) == raw.FPDF_ANNOT_FREETEXT:
+            size_bytes = raw.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0)
+            buffer = (raw.FPDF_WCHAR * (size_bytes // 2))()
+            raw.FPDFAnnot_GetStringValue(annotation, b"Contents", buffer, size_bytes)
+            yield bytes(buffer).decode("utf-16-le", "replace").rstrip("\x00")
+        raw.FPDFPage_CloseAnnot(annotation)
+
+
+def list_attachments(content: Content, budget: Budget) -> Iterator[Content | PartProblem]:
+    """The files embedded in a pdf, by its own list of them."""
+    import pypdfium2
+
+    with content.open() as handle, pypdfium2.PdfDocument(handle) as document:
+        for number in range(1, document.count_attachments() + 1):
+            attachment = document.get_attachment(number - 1)
+            name = base_name(attachment.get_name(), f"attachment {number}")
+            try:
+                data = bytes(attachment.get_data())
+            except pypdfium2.PdfiumError as error:
+                yield as_problem(name, _broken(name, error))
+                continue
+            yield Content(name, data=budget.take(io.BytesIO(data)))
 
 
 # --- pictures of text ---------------------------------------------------------------------------------------------

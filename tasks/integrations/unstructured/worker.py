@@ -111,11 +111,15 @@ def _read_kind(content: Content, kind: str, options: ReadOptions, budget: Budget
         return _read_kind(rich.convert_office(content, _CONVERTED[kind]), _CONVERTED[kind], options, budget, depth)
     if kind in _PANDOC:
         return rich.read_with_pandoc(content, kind)
+    read_part = functools.partial(_read_part, options=options, budget=budget, depth=depth + 1)
     if kind in _CONTAINERS:
-        read_part = functools.partial(_read_part, options=options, budget=budget, depth=depth + 1)
         return _CONTAINERS[kind](content, read_part, budget)
-    if kind in {"pdf", "image"}:
-        return (pdf.read_pdf if kind == "pdf" else pdf.read_image)(content, options)
+    if kind == "pdf":
+        pages = pdf.read_pdf(content, options)
+        attached = containers.read_parts(pdf.list_attachments(content, budget), read_part, budget)
+        return Reading([*pages.pieces, *attached.pieces], problems=(*pages.problems, *attached.problems))
+    if kind == "image":
+        return pdf.read_image(content, options)
     return _READERS[kind](content)
 
 
