@@ -89,7 +89,10 @@ def status(*, as_json: JsonOption = False) -> None:
     ]
     print_table("sources", ("source", *STATES, "last run", "finished"), rows)
     for name in record["unnamed"]:
-        print_note(f"nothing reads {name} any more, and it is still answered from: expertloop ingest --drop {name}")
+        print_note(
+            f"{name} is not in {app.settings.sources}: no schedule reads it, and it is answered from; "
+            f"to take it away: expertloop ingest --drop {name}"
+        )
     print_note(f"collection serving: {record['serving'] or 'none; run: expertloop ingest'}")
     print_note(f"open questions without an answer: {record['gaps']}")
     if record["building"]:
