@@ -27,6 +27,7 @@ from tasks.source_models import (
     SourcesFile,
     SqlConfig,
     escape_path,
+    expand_references,
     find_conflicts,
     find_references,
     hide_secrets,
@@ -152,33 +153,36 @@ class GoneSource:
         raise DocumentRejected(f"{path} is gone", reason="vanished", advice="nothing: its source was taken away")
 
 
-def refuse_opening(path: FilesConfig, known: Iterable[SourceConfig], *, file: str) -> None:
+def refuse_opening(
+    path: FilesConfig, known: Iterable[SourceConfig], *, file: str, variables: Mapping[str, str]
+) -> None:
     """Refuse a bare path that overlaps a source with readers of its own: read by itself, everyone could read it.
 
     Args:
         path: Of `describe_path`.
         known: The sources of sources.yaml.
         file: Where they stand.
+        variables: What `${NAME}` in a url refers to.
 
     Raises:
         ConfigurationError: It lies in one of them, or one of them in it.
     """
     for config in known:
-        if not isinstance(config, SqlConfig) and config.is_restricted and _overlap(path.url, config.url):
+        if isinstance(config, SqlConfig) or not config.is_restricted:
+            continue
+        mine, theirs = (_list_steps(expand_references(one.url, variables)) for one in (path, config))
+        length = min(len(mine), len(theirs))
+        if mine[:length] == theirs[:length]:
             raise ConfigurationError(
                 f"{path.name} is in the source {config.name} of {file}, or that in it, and not everyone may read that",
                 advice=f"run: expertloop ingest --source {config.name}",
             )
 
 
-def _overlap(one: str, other: str) -> bool:
-    first, second = (_list_steps(url) for url in (one, other))
-    length = min(len(first), len(second))
-    return first[:length] == second[:length]
-
-
 def _list_steps(url: str) -> list[str]:
     """Of a place, from the outermost; of a local one where its links lead."""
+    if url.lower().startswith("file://"):
+        url = unquote(urlsplit(url).path, errors="surrogateescape")
     place = url if _SCHEME.match(url) else str(Path(url).resolve())
     return place.rstrip("/").split("/")
 

@@ -60,7 +60,7 @@ class Documents(Stores):
         if request.url is not None:
             path = describe_path(request.url)
             if self.settings.sources.is_file():
-                refuse_opening(path, self._source_configs, file=str(self.settings.sources))
+                refuse_opening(path, self._source_configs, file=str(self.settings.sources), variables=read_variables())
             config: SourceConfig = path
         else:
             default = self.settings.tenant

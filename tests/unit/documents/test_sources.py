@@ -203,6 +203,9 @@ def test_a_link_before_two_dots_is_followed_as_the_system_does(tmp_path: Path) -
         ("{0}/link", True),
         ("{0}/tickets.csv", True),
         ("{0}/pay", True),
+        ("file://{0}/hr", True),
+        ("{0}/named", True),
+        ("{0}/written", True),
         ("{0}/open", False),
         ("{0}/hr-forms", False),
         ("s3://bucket/board/x", True),
@@ -220,21 +223,23 @@ def test_a_path_that_a_source_keeps_from_some_is_not_read_for_everyone(
 sources:
 - {name: forms, url: open}
 - {name: people, url: hr, groups: [hr]}
+- {name: named, url: "${BASE}/named", groups: [hr]}
+- {name: written, url: "file://BASE/written", groups: [hr]}
 - {name: pay, url: pay, groups_sidecar: .groups}
 - {name: board, url: s3://bucket/board, groups_by_glob: {"*": [board]}}
 - {name: tickets, kind: records, url: tickets.csv, key: id, groups_column: readers}
 - {name: products, kind: sql, url: "sqlite:///x.db", table: products, groups: [hr]}
-""",
+""".replace("file://BASE", f"file://{tmp_path}"),
         name="sources.yaml",
         folder=tmp_path,
-        variables={},
+        variables=(variables := {"BASE": str(tmp_path)}),
     ).sources
     wanted = describe_path(path.format(tmp_path))
     if not refused:
-        refuse_opening(wanted, known, file="sources.yaml")
+        refuse_opening(wanted, known, file="sources.yaml", variables=variables)
         return
     with pytest.raises(ConfigurationError, match=r"of sources\.yaml, or that in it"):
-        refuse_opening(wanted, known, file="sources.yaml")
+        refuse_opening(wanted, known, file="sources.yaml", variables=variables)
 
 
 def test_a_url_is_named_without_its_secrets() -> None:
