@@ -41,7 +41,14 @@ def work_apart(work: Callable[[Sequence[Job]], Sequence[Result]], jobs: Sequence
     except Exception as error:  # noqa: BLE001 (a bug that one question meets is told to its asker alone)
         if len(jobs) == 1:
             return [error]
-        return [outcome for job in jobs for outcome in work_apart(work, [job])]
+        return [_work_alone(work, job) for job in jobs]
+
+
+def _work_alone(work: Callable[[Sequence[Job]], Sequence[Result]], job: Job) -> Result | Exception:
+    try:
+        return work([job])[0]
+    except Exception as error:  # noqa: BLE001 (as above; and what its neighbours were told already stays)
+        return error
 
 
 class Batcher(Generic[Job, Result]):

@@ -44,7 +44,10 @@ def find_conflicting(
     topics = frozenset(stems.find_topics(lead.quote))
     least = next((one.score for one in ranked if one.quotable == lead), math.inf) - WIDEST_GAP
     # Reading closely costs fifty times as much as this, and most sentences are of something else.
-    near = [(one.quotable, one.score >= least and are_editions(lead.passage, one.quotable.passage)) for one in foreign]
+    near = [
+        (one.quotable, one.score >= least and are_editions(lead.passage, one.quotable.passage, readings))
+        for one in foreign
+    ]
     close = [
         (one, rewritten)
         for one, rewritten in near

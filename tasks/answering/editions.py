@@ -7,7 +7,7 @@ in a year, a date or an edition's number alone. Other numbers tell things apart:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -15,9 +15,16 @@ from urllib.parse import unquote
 
 from tasks.models import Passage
 
-_DATE = re.compile(
-    r"(?<!\d)(?P<year>(?:19|20)\d\d)(?:-(?P<month>0[1-9]|1[0-2])(?:-(?P<day>0[1-9]|[12]\d|3[01]))?)?(?!\d)"
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_DATES = tuple(
+    re.compile(rf"(?<!\d){form}(?!\d)")
+    for form in (
+        rf"(?P<day>{_DAY})[-_.](?P<month>{_MONTH})[-_.](?P<year>{_YEAR})",
+        rf"(?P<year>{_YEAR})(?P<month>{_MONTH})(?P<day>{_DAY})",
+        rf"(?P<year>{_YEAR})(?:[-_.](?P<month>{_MONTH})(?:[-_.](?P<day>{_DAY}))?)?",
+    )
 )
+"""As Germans write them, without marks, and as ISO 8601 does; of one date the first form that it has."""
 _EDITION = re.compile(
     r"(?<![^\W_])(?:"
     r"(?:19|20)\d\d(?:[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01]))?)?"
@@ -47,10 +54,19 @@ def read_edition(passage: Passage) -> Edition:
     return Edition(" ".join(words) if any(word.isalpha() for word in words) else "", numbers)
 
 
-def are_editions(one: Passage, other: Passage) -> bool:
-    """Whether two documents are editions of one."""
+def are_editions(one: Passage, other: Passage, asked: Iterable[str] = ()) -> bool:
+    """Whether two documents are editions of one.
+
+    Args:
+        one: Of one document.
+        other: Of the other.
+        asked: Texts that ask a question. Who names what tells the two apart ("revenue in 2024", "invoice 2001") asks
+            about one of them, and the other contradicts nothing.
+    """
     first, second = read_edition(one), read_edition(other)
-    return bool(first.name) and first.name == second.name and first.numbers != second.numbers
+    named = {int(number) for text in asked for number in _NUMBER.findall(text)}
+    apart = set(first.numbers) ^ set(second.numbers)
+    return bool(first.name and apart) and first.name == second.name and named.isdisjoint(apart)
 
 
 def find_date(passage: Passage) -> date | None:
@@ -76,8 +92,12 @@ def tell_date(passage: Passage) -> str:
 
 def _read_dates(passage: Passage) -> Iterator[tuple[date, str]]:
     for name in (passage.title, passage.uri.rpartition("/")[2]):
-        for match in _DATE.finditer(name):
-            try:
-                yield date(int(match["year"]), int(match["month"] or 1), int(match["day"] or 1)), match[0]
-            except ValueError:
-                continue
+        rest = name
+        for form in _DATES:
+            for match in form.finditer(rest):
+                parts = [match[part] for part in ("year", "month", "day") if match[part]]
+                try:
+                    yield date(*map(int, [*parts, "1", "1"][:3])), "-".join(parts)
+                except ValueError:
+                    continue
+            rest = form.sub(" ", rest)

@@ -43,8 +43,11 @@ def decide_case(
         "answered": bool(asked) and min(map(_rate, asked)) >= process.file.confidence.reply,
         "attachments": bool(case.attachments),
     }
+    doubt = _find_doubt(extracted, asked)
     for number, rule in enumerate(process.file.rules, start=1):
         if rule_holds(rule, facts):
+            if doubt and rule.then is Decision.AUTO_REPLY:
+                return Decided(Decision.DRAFT, doubt)
             return Decided(rule.then, f"rule {number}: {rule.because or _describe(rule)}")
     return _weigh(process, case, classified, extracted, asked)
 
@@ -96,10 +99,17 @@ def _weigh(
         if classified.confidence >= limits.spam:
             return Decided(Decision.REJECT, f"spam: {', '.join(classified.words) or 'like known spam'}")
         return Decided(Decision.DRAFT, "it looks like spam, but not surely enough")
-    obstacle = extracted.problem or _find_obstacle(process, case, classified, asked)
+    obstacle = _find_doubt(extracted, asked) or _find_obstacle(process, case, classified, asked)
     return (
         Decided(Decision.DRAFT, obstacle) if obstacle else Decided(Decision.AUTO_REPLY, "every answer is sure enough")
     )
+
+
+def _find_doubt(extracted: Extracted, asked: Sequence[Asked]) -> str:
+    """Why not even a rule of the company lets a machine reply alone: it was written for what is known."""
+    if extracted.problem:
+        return extracted.problem
+    return "documents disagree about it" if any(one.conflicting for one in asked) else ""
 
 
 def _find_obstacle(process: Process, case: Case, classified: Classified, asked: Sequence[Asked]) -> str | None:
@@ -112,7 +122,6 @@ def _find_obstacle(process: Process, case: Case, classified: Classified, asked: 
         "nobody to reply to": not case.sender,
         "no question was found in it": not asked,
         "not every question has an answer": not all(one.answered for one in asked),
-        "documents disagree about it": any(one.conflicting for one in asked),
         f"an answer is not sure ({least:.2f} < {limits.reply:g})": least < limits.reply,
         "a part of it could not be read": bool(case.problems),
     }

@@ -54,7 +54,7 @@ class FilesSource:
         self._trust = config.trust
         self._place = Path(config.url).absolute()
         self._base_uri = "file://" + quote_from_bytes(os.fsencode(self._place)).rstrip("/")
-        self._rules = ListingRules(config, max_file_mb=max_file_mb)
+        self._rules = ListingRules(config, max_file_mb=max_file_mb, in_capitals=True)
 
     @property
     def name(self) -> str:
@@ -195,7 +195,7 @@ class FilesSource:
             with os.fdopen(descriptor, "rb") as stream:
                 return stream.read(MAX_SIDECAR_BYTES + 1)
 
-        return self._rules.read_sidecar(relative, read, in_capitals=True)
+        return self._rules.read_sidecar(relative, read)
 
     # --- places ---
 

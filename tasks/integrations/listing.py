@@ -102,8 +102,11 @@ class ListingRules:
     first glob that matches, the source's groups.
     """
 
-    def __init__(self, config: FilesConfig, *, max_file_mb: float) -> None:
+    def __init__(self, config: FilesConfig, *, max_file_mb: float, in_capitals: bool = False) -> None:
         self._config = config
+        ending = config.groups_sidecar
+        # In capitals as other systems write it; it costs a look more for each file.
+        self._sidecars = [] if ending is None else [ending, *([ending.upper()] if in_capitals else [])]
         self._max_bytes = (config.max_file_mb or max_file_mb) * 1_000_000
         self._include = [compile_glob(glob) for glob in config.include]
         self._exclude = [compile_glob(glob) for glob in config.exclude]
@@ -121,27 +124,19 @@ class ListingRules:
         return not self._include or any(pattern.match(_compose(relative)) for pattern in self._include)
 
     def is_sidecar(self, relative: str) -> bool:
-        """Whether a file names readers, however its ending is capitalised; such a file is no document."""
-        ending = self._config.groups_sidecar
-        return ending is not None and relative.casefold().endswith(ending.casefold())
+        """Whether a file names readers; such a file is no document."""
+        return relative.endswith(tuple(self._sidecars))
 
-    def read_sidecar(
-        self, relative: str, read: Callable[[str], bytes | None], *, in_capitals: bool = False
-    ) -> Readers | None:
+    def read_sidecar(self, relative: str, read: Callable[[str], bytes | None]) -> Readers | None:
         """The readers that the sidecar of a file, or of a folder (its path with '/' or ''), names.
 
         Args:
             relative: Path inside the source.
             read: Content of a file inside the source, None when it is not there; OSError when it cannot be read.
-            in_capitals: Also looks for an ending in capitals, as other systems write it; a look more.
         """
-        ending = self._config.groups_sidecar
-        if ending is None:
-            return None
         try:
-            content = read(relative + ending)
-            if content is None and in_capitals:
-                content = read(relative + ending.upper())
+            contents = (read(relative + ending) for ending in self._sidecars)
+            content = next((one for one in contents if one is not None), None)
         except OSError:
             return _refuse_sidecar("cannot be read")
         return None if content is None else parse_sidecar(content)
@@ -175,6 +170,13 @@ class ListingRules:
     def _find_problem(self, entry: Entry, named: Readers | None) -> Problem | None:
         if isinstance(named, Problem):
             return named
+        ending = self._config.groups_sidecar
+        if ending is not None and entry.relative.casefold().endswith(ending.casefold()):
+            return Problem(
+                reason="groups-unreadable",
+                message=f"it looks like a file that names readers, and names none: it does not end with {ending}",
+                advice=f"rename it to end with {ending}; until then what it speaks of is as open as without it",
+            )
         if entry.size_bytes is not None and entry.size_bytes > self._max_bytes:
             return Problem(
                 reason="too-large",

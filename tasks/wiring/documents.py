@@ -39,7 +39,9 @@ class Documents(Stores):
             named = {request.source for request in self.configured_sources() if request.tenant == tenant}
         except ConfigurationError:
             return []
-        return [name for name in self.catalogue.count_states(tenant) if name not in named]
+        # What was ingested by its bare path is named like it, and never stood there.
+        known = self.catalogue.count_states(tenant)
+        return [name for name in known if name not in named and describe_path(name).name != name]
 
     def open_source(self, run: Run, request: IngestRequest) -> Source:
         """The source of a run: one object while the run lasts, since what it opens is what it listed."""

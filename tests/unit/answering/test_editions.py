@@ -49,6 +49,9 @@ def test_names_that_differ_in_what_tells_editions_apart_are_editions(one: str, o
         ("Prices", "prices-2025-07-01.pdf", None, date(2025, 7, 1), "2025-07-01"),
         ("Prices 2025", "prices-2026-02.pdf", None, date(2026, 2, 1), "2026-02"),
         ("Prices", "prices.pdf", datetime(2024, 3, 5, tzinfo=UTC), date(2024, 3, 5), "2024-03-05"),
+        ("Prices", "prices_20230315.pdf", None, date(2023, 3, 15), "2023-03-15"),
+        ("Minutes", "minutes-15-01-2024.pdf", None, date(2024, 1, 15), "2024-01-15"),
+        ("Stand 01.02.2024", "minutes.pdf", None, date(2024, 2, 1), "2024-02-01"),
         ("Prices of 2026-02-31", "prices.pdf", None, None, ""),
         ("Pump 20260", "pump.pdf", None, None, ""),
         ("Prices", "prices.pdf", None, None, ""),
@@ -59,3 +62,17 @@ def test_a_document_is_as_old_as_its_name_says_else_as_its_file(
 ) -> None:
     passage = make_passage(path, title=title, modified=modified)
     assert (find_date(passage), tell_date(passage)) == (expected, told)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "asked", "same"),
+    [
+        ("annual-report-2024.pdf", "annual-report-2025.pdf", "What was the revenue?", True),
+        ("annual-report-2024.pdf", "annual-report-2025.pdf", "What was the revenue in 2024?", False),
+        ("annual-report-2024.pdf", "annual-report-2025.pdf", "What was the revenue in 2023?", True),
+        ("invoice-2001.pdf", "invoice-2002.pdf", "What is the total of invoice 2001?", False),
+        ("prices v3.pdf", "prices v4.pdf", "What did version 3 say?", False),
+    ],
+)
+def test_who_names_an_edition_asks_about_that_one(one: str, other: str, asked: str, *, same: bool) -> None:
+    assert are_editions(make_passage(one), make_passage(other), [asked]) is same

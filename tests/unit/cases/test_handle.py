@@ -16,7 +16,7 @@ from tasks.errors import BackendUnavailable
 from tasks.integrations.database.cases import DatabaseOutbox
 from tasks.integrations.database.engine import Database
 from tests.databases import on_sqlite_alone
-from tests.fakes.cases import NOW, STUMBLING, CaseWorld, write_process
+from tests.fakes.cases import NOW, PROCESS, STUMBLING, CaseWorld, write_process
 
 pytestmark = on_sqlite_alone  # the store itself runs on both in test_close and test_outbox
 KINDS: tuple[MessageKind, ...] = ("reply", "draft", "correction")
@@ -87,6 +87,16 @@ def test_a_case_on_which_the_company_s_model_fails_becomes_a_draft(world: CaseWo
     assert outcome.reason == "the process's model failed: KeyError: '4711'"
     (step,) = [one for one in outcome.trail if one.name == "extract"]
     assert step.details == {"found": ["policy"], "problem": outcome.reason}
+
+
+def test_no_rule_sends_by_itself_what_documents_disagree_about(world: CaseWorld, tmp_path: Path) -> None:
+    rules = PROCESS.replace("rules:", "rules:\n  - {when: {answered: true}, then: auto-reply}", 1)
+    assert rules != PROCESS
+    world.process = load_process(write_process(tmp_path / "sending", rules))
+    assert handle(world, id="sure", body="Is hail insured?").decision is Decision.AUTO_REPLY
+    world.answerer.conflicting = True
+    outcome = handle(world, id="unsure", body="Is hail insured?")
+    assert (outcome.decision, outcome.reason) == (Decision.DRAFT, "documents disagree about it")
 
 
 def test_where_documents_disagree_a_person_decides(world: CaseWorld, outbox: DatabaseOutbox) -> None:

@@ -311,14 +311,12 @@ def test_a_sidecar_that_cannot_be_read_closes_what_it_speaks_of(tmp_path: Path, 
     assert groups_of(source) == {"a.md": ("everyone",), "sub/b.md": ()}
 
 
-def test_a_sidecar_in_capitals_names_readers_too_and_in_any_case_is_no_document(tmp_path: Path) -> None:
+def test_a_sidecar_in_capitals_names_readers_and_one_in_mixed_letters_is_told_of(tmp_path: Path) -> None:
     write(tmp_path, "a.md", "sub/b.md", "c.md", "c.md.Groups")
     write(tmp_path, "a.md.GROUPS", "sub/.GROUPS", text="hr")
-    assert groups_of(open_folder(tmp_path, groups_sidecar=".groups")) == {
-        "a.md": ("hr",),
-        "sub/b.md": ("hr",),
-        "c.md": ("everyone",),
-    }
+    source = open_folder(tmp_path, groups_sidecar=".groups")
+    assert list_reasons(source) == {"a.md": None, "sub/b.md": None, "c.md": None, "c.md.Groups": "groups-unreadable"}
+    assert groups_of(source)["a.md"] == groups_of(source)["sub/b.md"] == ("hr",)
 
 
 def test_globs_know_letters_with_marks_however_a_system_writes_them(tmp_path: Path) -> None:

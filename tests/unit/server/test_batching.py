@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import pytest
 from fastapi import HTTPException
 
-from expertloop.server.batching import Batcher
-from tasks.errors import ConfigurationError, ProductError
+from expertloop.server.batching import Batcher, work_apart
+from tasks.errors import BackendUnavailable, ConfigurationError, ProductError
 
 
 class Work:
@@ -76,6 +76,22 @@ def test_no_batch_is_larger_than_allowed_and_order_is_kept() -> None:
         batch.close()
 
     asyncio.run(ask())
+
+
+def test_what_is_done_stays_when_a_later_one_is_told_to_come_back() -> None:
+    def work(jobs: Sequence[str]) -> list[str]:
+        if len(jobs) > 1 or jobs == ["bug"]:
+            raise KeyError(jobs[0])
+        if jobs == ["late"]:
+            raise BackendUnavailable("not now", advice="later")
+        return [job.upper() for job in jobs]
+
+    first, bug, late, last = work_apart(work, ["a", "bug", "late", "b"])
+    assert (first, last) == ("A", "B")
+    assert isinstance(bug, KeyError)
+    assert isinstance(late, BackendUnavailable)
+    with pytest.raises(BackendUnavailable):
+        work_apart(work, ["late"])
 
 
 def test_an_error_of_one_job_is_its_own() -> None:
