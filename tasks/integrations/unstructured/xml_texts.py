@@ -15,6 +15,8 @@ _TECHNICAL = ("{http://www.w3.org/XML/1998/namespace}", "{http://www.w3.org/2001
 """Namespaces of attributes that speak to programs: languages, white space, schemas."""
 _DRAWING = "{http://www.w3.org/2000/svg}"
 """Attributes of its elements are coordinates and colours."""
+_CLOSING = tuple(".,;:!?)]}")
+"""Marks that follow a word without a space."""
 
 
 def read_xml(content: Content) -> Reading:
@@ -64,17 +66,48 @@ def _list_texts(element: Any) -> Iterator[str]:
 
 def _join_phrases(element: Any) -> Iterator[str]:
     """An element's own text with what is marked up in it; whatever is longer than a phrase stands for itself."""
-    text = element.text or ""
+    texts = _start(element.text)
     for child in element:
-        phrase = "".join(child.itertext(with_tail=False))
+        phrase = _read_phrase(child)
         if len(phrase) > _LONGEST_PHRASE:
-            yield text
+            yield "".join(texts)
             yield from _list_texts(child)
-            text = ""
+            texts = _start(child.tail)
         else:
-            text += phrase
-        text += child.tail or ""
-    yield text
+            _append_child(texts, child, phrase)
+    yield "".join(texts)
+
+
+def _read_phrase(element: Any) -> str:
+    """All text in an element."""
+    texts = _start(element.text)
+    for child in element:
+        _append_child(texts, child, _read_phrase(child))
+    return "".join(texts)
+
+
+def _start(text: str | None) -> list[str]:
+    return [text] if text else []
+
+
+def _append_child(texts: list[str], child: Any, phrase: str) -> None:
+    """Add a child's phrase and what follows it, with spaces around what is no mark-up within a word.
+
+    That is what is empty, what has elements of its own, and what touches another element.
+    """
+    tail = child.tail or ""
+    previous = child.getprevious()
+    is_block = len(child) > 0 or not phrase
+    _append(texts, phrase, apart=is_block or (previous is not None and not previous.tail))
+    _append(texts, tail, apart=is_block and not tail.startswith(_CLOSING))
+
+
+def _append(texts: list[str], text: str, *, apart: bool) -> None:
+    if not text:
+        return
+    if apart and texts and not texts[-1][-1].isspace() and not text[0].isspace():
+        texts.append(" ")
+    texts.append(text)
 
 
 def _describe(element: Any) -> str:

@@ -99,6 +99,11 @@ VALVE = (
 </manual>""".replace("&nbsp;", "\u00a0")
     % ("The pump runs day and night. " * 20)
 )
+PARTED = """<doc>
+<list>Header words<row><a>1200</a><b>3400</b></row><row><a>5600</a><b>-7</b></row>Total</list>
+<address>Acme GmbH<lb/>Hauptstr. 5<lb/><city>10115</city><city>Berlin</city></address>
+<p>un<b>believ</b>able<ref to="1"/>, <i>even <b>now</b></i>. <lb/>Bad<lb/> or good</p>
+</doc>"""
 ATTRIBUTES = '<parts plant="Bremen"><part sku="P1" name="Pump"/><part sku="P2"/></parts>'
 DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9"><path d="M0 0L9 9"/>{}</svg>'
 
@@ -149,6 +154,7 @@ FILES: dict[str, Callable[[Path], object]] = {
     "boxes.docx": write_boxes,
     "notes.docx": write_notes,
     "valve.xml": as_text(VALVE),
+    "parted.xml": as_text(PARTED),
     "attributes.xml": as_text(ATTRIBUTES),
     "labelled.svg": as_text(DRAWING.format("<text>Red <tspan>valve</tspan></text>")),
     "drawing.svg": as_text(DRAWING.format("")),
@@ -226,6 +232,14 @@ def test_a_sentence_of_an_xml_file_is_whole_and_in_order(texts: Texts) -> None:
         ("The pump runs day and night. " * 20).strip(),
         "That is all.",
         "sku: P1\nprice: 3.50",
+    ]
+
+
+def test_words_and_numbers_of_different_elements_are_not_glued_and_a_word_stays_whole(texts: Texts) -> None:
+    assert texts("parted.xml") == [
+        "Header words 1200 3400 5600 -7 Total",
+        "Acme GmbH Hauptstr. 5 10115 Berlin",
+        "unbelievable, even now. Bad or good",
     ]
 
 
