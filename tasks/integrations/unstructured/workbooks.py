@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,11 +13,14 @@ from openpyxl.formula.tokenizer import TokenizerError
 from openpyxl.formula.translate import TranslatorError
 from openpyxl.packaging.relationship import get_dependents, get_rels_path
 from openpyxl.reader.excel import ExcelReader
-from openpyxl.utils import coordinate_to_tuple
+from openpyxl.utils import column_index_from_string
 from openpyxl.workbook.properties import CalcProperties
 from openpyxl.worksheet._reader import FORMULA_TAG, VALUE_TAG, WorkSheetParser
 from openpyxl.xml.constants import COMMENTS_NS
 from openpyxl.xml.functions import fromstring
+
+_FIRST_CELL = re.compile(r"\$?([A-Z]{1,3})\$?([1-9][0-9]{0,6})(?::|$)", re.I | re.ASCII)
+"""The cell that a note is at; some programs name all cells that are merged with it."""
 
 
 def open_workbook(handle: BinaryIO) -> Any:
@@ -90,14 +94,21 @@ class _SheetParser(WorkSheetParser):  # type: ignore[misc]
 
 
 def read_notes(sheet: Any) -> dict[int, dict[int, str]]:
-    """The notes (comments) at a sheet's cells, by row and column."""
-    archive = sheet.parent._archive
-    relations = get_rels_path(sheet._worksheet_path)
+    """The notes (comments) at a sheet's cells, by row and column; one that names no cell is left out."""
     notes: dict[int, dict[int, str]] = defaultdict(dict)
-    if relations not in archive.namelist():
-        return notes
-    for relation in get_dependents(archive, relations).find(COMMENTS_NS):
-        for comment in fromstring(archive.read(relation.target)).iter("{*}comment"):
-            row, column = coordinate_to_tuple(comment.get("ref"))
-            notes[row][column] = " ".join("".join(run.text or "" for run in comment.iter("{*}t")).split())
+    for comment in _list_comments(sheet):
+        if cell := _FIRST_CELL.match(comment.get("ref", "")):
+            text = " ".join("".join(run.text or "" for run in comment.iter("{*}t")).split())
+            notes[int(cell[2])][column_index_from_string(cell[1])] = text
     return notes
+
+
+def _list_comments(sheet: Any) -> Iterator[Any]:
+    """The comments of a sheet's parts; a part that the archive lacks has none."""
+    archive = sheet.parent._archive
+    members = set(archive.namelist())
+    relations = get_rels_path(sheet._worksheet_path)
+    if relations in members:
+        for relation in get_dependents(archive, relations).find(COMMENTS_NS):
+            if relation.target in members:
+                yield from fromstring(archive.read(relation.target)).iter("{*}comment")

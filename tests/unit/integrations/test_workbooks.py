@@ -96,6 +96,30 @@ def test_notes_stand_behind_the_cells_that_they_are_about() -> None:
     assert texts_of(save(workbook))[2] == "(note: valid until May)"
 
 
+@pytest.mark.parametrize(
+    ("reference", "line"),
+    [
+        (b'ref="$C$3"', "Valve | 3 | 1234.5 (note: net)"),
+        (b'ref="C3:D4"', "Valve | 3 | 1234.5 (note: net)"),
+        (b'ref="#REF!"', "Valve | 3 | 1234.5"),
+        (b'ref=""', "Valve | 3 | 1234.5"),
+        (b"", "Valve | 3 | 1234.5"),
+    ],
+)
+def test_a_note_at_a_faulty_place_costs_nothing_but_itself(reference: bytes, line: str) -> None:
+    workbook = workbook_of(*ROWS)
+    workbook.active["C3"].comment = Comment("net", "Ada")
+    workbook.active["A2"].comment = Comment("old", "Ada")
+    lines = texts_of(change_members(save(workbook), comment1=(b'ref="C3"', reference)))[1].splitlines()
+    assert lines[1:] == ["Pump (note: old) | 2 | 10.5 | =B2*C2", line]
+
+
+def test_a_workbook_whose_notes_are_missing_is_read() -> None:
+    workbook = workbook_of(["Pump", 2])
+    workbook.active["A1"].comment = Comment("net", "Ada")
+    assert texts_of(change_members(save(workbook), comment1=None)) == ["Sheet", "Pump | 2"]
+
+
 def test_empty_rows_between_tables_part_them() -> None:
     workbook = workbook_of(["A", "B"], ["x", 1])
     workbook.active["A9"], workbook.active["C9"] = "C", "D"
