@@ -71,10 +71,13 @@ class _SheetParser(WorkSheetParser):  # type: ignore[misc]
 
     def parse_cell(self, element: Any) -> dict[str, Any]:
         cell: dict[str, Any] = super().parse_cell(element)
-        if element.find(FORMULA_TAG) is not None:
-            formula = self._show_formula(element)  # also of those computed: others may share their formula
-            if not self._is_computed(element):
-                cell["value"] = formula or None
+        formula = element.find(FORMULA_TAG)
+        if formula is None:
+            return cell
+        if not self._is_computed(element):
+            cell["value"] = self._show_formula(element) or None
+        elif formula.text and formula.get("si") not in self.shared_formulae:
+            self._show_formula(element)  # Keeps a formula that cells may share which are not computed.
         return cell
 
     def _is_computed(self, element: Any) -> bool:

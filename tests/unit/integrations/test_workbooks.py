@@ -10,6 +10,7 @@ import openpyxl
 import pytest
 from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
+from openpyxl.formula.translate import Translator
 
 from tasks.integrations.unstructured.number_formats import show_number
 from tasks.integrations.unstructured.reading import Content
@@ -86,6 +87,36 @@ def test_cells_that_share_a_formula_show_each_its_own() -> None:
         sheet1=(b"<f>A3*3</f>", b'<f t="shared" si="0"/>'),
     )
     assert texts_of(shared)[1] == "Pieces | Sum\n2 | =A2*3\n4 | =A3*3"
+
+
+def share_formula() -> bytes:
+    """A workbook whose column B shares one formula, computed but for its last cell."""
+    data = save(workbook_of(*([number, f"=A{number}*3"] for number in range(1, 5))))
+    changes = {
+        b"<f>A1*3</f><v></v>": b'<f t="shared" ref="B1:B4" si="0">A1*3</f><v>7</v>',
+        b"<f>A2*3</f><v></v>": b'<f t="shared" si="0"/><v>7</v>',
+        b"<f>A3*3</f><v></v>": b'<f t="shared" si="0"/><v>7</v>',
+        b"<f>A4*3</f><v></v>": b'<f t="shared" si="0"/>',
+    }
+    for change in changes.items():
+        data = change_members(data, sheet1=change)
+    return data
+
+
+def test_a_shared_formula_is_worked_out_only_for_the_cells_that_nobody_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = share_formula()
+    worked_out: list[str] = []
+    translate = Translator.translate_formula
+
+    def note(self: Any, cell: str) -> Any:
+        worked_out.append(cell)
+        return translate(self, cell)
+
+    monkeypatch.setattr(Translator, "translate_formula", note)
+    assert texts_of(data)[1] == "1 | 7\n2 | 7\n3 | 7\n4 | =A4*3"
+    assert worked_out == ["B4"]
 
 
 def test_notes_stand_behind_the_cells_that_they_are_about() -> None:
