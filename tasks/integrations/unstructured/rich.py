@@ -239,9 +239,18 @@ def _read_charts(content: Content) -> list[Piece]:
             piece
             for number, slide in enumerate(slides, 1)
             for shape in _list_shapes(slide.shapes)
-            if getattr(shape, "has_chart", False)
-            for piece in read_chart(shape.chart_part._element, page=number)
+            if (chart := _find_chart(shape)) is not None
+            for piece in read_chart(chart, page=number)
         ]
+
+
+def _find_chart(shape: Any) -> Any | None:
+    """The chart that a shape shows, if it shows one and the file holds it."""
+    try:
+        return shape.chart_part._element if getattr(shape, "has_chart", False) else None
+    except (KeyError, ValueError, AttributeError):
+        # It names no part, one that is missing, one outside of the file, or one that is no chart.
+        return None
 
 
 def _list_shapes(shapes: Any) -> Iterator[Any]:

@@ -64,6 +64,21 @@ def test_a_chart_on_a_slide_is_a_table_with_categories_as_rows(tmp_path: Path) -
     ]
 
 
+def test_a_chart_that_the_file_does_not_hold_is_passed_over(tmp_path: Path) -> None:
+    data = new(CategoryChartData)
+    data.categories = ["North"]
+    data.add_series("2024", (1,))
+    file = tmp_path / "deck.pptx"
+    write_slide_with_chart(file, XL_CHART_TYPE.COLUMN_CLUSTERED, data)
+    presentation = pptx.Presentation(str(file))
+    shapes: Any = presentation.slides[1].shapes
+    whole = shapes.add_chart(XL_CHART_TYPE.PIE, Inches(1), Inches(5), Inches(2), Inches(2), data)
+    dangling = next(shape for shape in shapes if shape.has_chart and shape.shape_id != whole.shape_id)
+    next(dangling._element.iter("{*}chart")).rId = "rId99"
+    presentation.save(str(file))
+    assert [element.text for element in read(file).elements] == ["Agenda", "Revenue", "| 2024\nNorth | 1"]
+
+
 def test_scattered_points_are_a_table_a_series(tmp_path: Path) -> None:
     data = new(XyChartData)
     measured: dict[str, list[tuple[float, float]]] = {"Pump A": [(1, 2.5), (2, 3.5)], "Pump B": [(4, 1)]}
