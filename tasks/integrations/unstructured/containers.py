@@ -250,7 +250,7 @@ def _split_mailbox(handle: BinaryIO) -> Iterator[bytes]:
 
 
 def _find_separator(handle: BinaryIO) -> Callable[[bytes], object]:
-    """A line with a date; in a mailbox of a program that writes none, every line that begins like one."""
-    is_dated = any(_DATED_SEPARATOR.match(line) for line in handle)
+    """A line with a date; in a mailbox whose first separator has none, every line that begins like one."""
+    first = next((line for line in handle if _ANY_SEPARATOR.match(line)), b"")
     handle.seek(0)
-    return _DATED_SEPARATOR.match if is_dated else _ANY_SEPARATOR.match
+    return _DATED_SEPARATOR.match if _DATED_SEPARATOR.match(first) else _ANY_SEPARATOR.match

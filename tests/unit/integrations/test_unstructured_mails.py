@@ -203,3 +203,11 @@ def test_a_line_of_a_mail_that_begins_like_a_separator_is_text(read: Read, separ
 def test_a_mailbox_whose_separators_have_no_date_is_still_split(read: Read, separator: str) -> None:
     document = read(mailbox_of(separator.encode(), separator.encode(), b"First."), "box.mbox")
     assert {element.part for element in document.elements} == {"mail 1: Valves.eml", "mail 2: Pumps.eml"}
+
+
+def test_a_dated_line_of_a_mail_does_not_join_the_mails_around_it(read: Read) -> None:
+    third = b"\nFrom ada\n" + HEAD.replace(b"Valves", b"Seals") + b"\nThird.\n"
+    data = mailbox_of(b"From ada", b"From ada", b"It is off:\nFrom Anna Mon, Jan 5 10:15\n") + third
+    assert {element.part for element in read(data, "box.mbox").elements} == {
+        "mail 1: Valves.eml", "mail 2: Pumps.eml", "mail 3: Seals.eml"
+    }  # fmt: skip
