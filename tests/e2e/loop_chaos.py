@@ -145,15 +145,22 @@ class Chaos:
 
     def _find_faults(self) -> list[str]:
         """What is held by nobody, and what was done twice, in words."""
-        limits = self._up.ask_prefect("v2/concurrency_limits/filter", limit=100)
+        (taken,) = self._patiently(self._list_taken_slots, "a moment in which nothing is at work")
         with closing(open_database(self._company.shell)) as database:
             leases = [name for (name,) in database.execute("SELECT name FROM leases")]
             trained = Counter(one for (one,) in database.execute("SELECT dataset_id FROM trainings"))
         return [
-            *(f"slots taken of {one['name']}" for one in limits if one["active_slots"]),
+            *(f"slots taken of {name}" for name in taken),
             *(f"lease {name} is held" for name in leases),
             *(f"dataset {one} was trained on {count} times" for one, count in trained.items() if count > 1),
         ]
+
+    def _list_taken_slots(self) -> tuple[list[str]] | None:
+        """Of limits while nothing is at work: an event or a schedule may begin a run at any time, which holds one."""
+        if self._list_open_runs():
+            return None
+        limits = self._up.ask_prefect("v2/concurrency_limits/filter", limit=100)
+        return None if self._list_open_runs() else ([one["name"] for one in limits if one["active_slots"]],)
 
     def _patiently(self, condition: Callable[[], Any], what: str) -> Any:
         """The first true value; whoever does not answer just now is asked again."""
