@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from expertloop.output import print_json, print_note, print_table
-from tasks.erasure_models import DatasetMark
 from tasks.errors import ConfigurationError
 from tasks.models import EVERYONE
 from tasks.settings import Settings
@@ -27,10 +26,10 @@ def adapters(*, as_json: JsonOption = False) -> None:
     """
     app = application(Settings())
     found = app.adapters.list_adapters(app.settings.tenant)
-    marks = app.erasures.list_marks(app.settings.tenant)
+    marks = app.tell_marks()
     if as_json:
         for one in found:
-            print_json(_record(app, one) | {"mark": _tell_mark(marks, one.dataset_id)})
+            print_json(_record(app, one) | {"mark": marks.get(one.dataset_id)})
         return
     rows = [
         (
@@ -54,9 +53,7 @@ def champion(*, scope: ScopeOption = EVERYONE, as_json: JsonOption = False) -> N
     app = application(Settings())
     tenant = app.settings.tenant
     serving = app.champions.read_champion(tenant, scope)
-    mark = None
-    if serving:
-        mark = _tell_mark(app.erasures.list_marks(tenant), app.adapters.find_adapter(tenant, serving).dataset_id)
+    mark = app.tell_marks().get(app.adapters.find_adapter(tenant, serving).dataset_id) if serving else None
     changes = app.champions.list_changes(app.settings.tenant, scope)
     if as_json:
         history = [one.model_dump(mode="json", exclude={"tenant", "scope"}) for one in changes]
@@ -160,15 +157,10 @@ def _find_former(app: Application, name: str) -> list[str]:
         return []
 
 
-def _tell_state(app: Application, adapter: Adapter, marks: Mapping[str, DatasetMark]) -> str:
+def _tell_state(app: Application, adapter: Adapter, marks: Mapping[str, str]) -> str:
     if not _is_champion(app, adapter):
         return adapter.state.value
     return "champion, marked" if adapter.dataset_id in marks else "champion"
-
-
-def _tell_mark(marks: Mapping[str, DatasetMark], dataset_id: str) -> str | None:
-    """Why what was trained on a dataset should not serve any more."""
-    return marks[dataset_id].reason if dataset_id in marks else None
 
 
 def _describe(kind: str, found: str, lineage: dict[str, Any]) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def datasets(
 
 def _list_all(wired: Application, *, as_json: bool) -> None:
     found = wired.datasets.list_datasets(wired.settings.tenant)
-    marks = {name: mark.reason for name, mark in wired.erasures.list_marks(wired.settings.tenant).items()}
+    marks = wired.tell_marks()
     if as_json:
         for one in found:
             print_json(one.model_dump(mode="json", exclude={"tenant"}) | {"mark": marks.get(one.dataset_id)})

@@ -98,9 +98,7 @@ def _drop(app: Application, name: str) -> IngestRequest:
     """
     tenant = app.settings.tenant
     known = app.catalogue.count_states(tenant)
-    if app.settings.sources.is_file() and name in {
-        one.source for one in app.configured_sources() if one.tenant == tenant
-    }:
+    if name in app.list_named_sources():
         raise ConfigurationError(
             f"{app.settings.sources} still names the source {name}, so the next ingest would read it again",
             advice="take it out of that file first",

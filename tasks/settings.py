@@ -48,12 +48,6 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="EXPERTLOOP_", env_file=".env", extra="ignore", frozen=True)
 
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise _refuse(error) from None  # pydantic's text repeats the value, which may be a secret
-
     home: Path = Field(default=Path("data/work"), description="holds all state; two homes are two worlds")
     cache: Path = Field(default_factory=default_cache, description="models, converted once; outside home")
     tenant: str = Field(default="default", pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -181,6 +175,12 @@ class Settings(BaseSettings):
     oidc_audience: str | None = Field(default=None, description="what tokens must be made for")
     oidc_principal_claim: str = Field(default="sub", description="the claim that names the user")
     oidc_groups_claim: str = Field(default="groups", description="the claim that lists the user's groups")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _refuse(error) from None  # pydantic's text repeats the value, which may be a secret
 
     @property
     def resolved_database_url(self) -> str:

@@ -44,14 +44,11 @@ def find_conflicting(
     topics = frozenset(stems.find_topics(lead.quote))
     least = next((one.score for one in ranked if one.quotable == lead), math.inf) - WIDEST_GAP
     # Reading closely costs fifty times as much as this, and most sentences are of something else.
-    near = [
-        (one.quotable, one.score >= least and are_editions(lead.passage, one.quotable.passage, readings))
-        for one in foreign
-    ]
     close = [
-        (one, rewritten)
-        for one, rewritten in near
-        if rewritten or _share_topics(topics, frozenset(stems.find_topics(one.quote)))
+        (one.quotable, rewritten)
+        for one in foreign
+        if (rewritten := one.score >= least and are_editions(lead.passage, one.quotable.passage, readings))
+        or _share_topics(topics, frozenset(stems.find_topics(one.quotable.quote)))
     ]
     first, *rest = read_shown([lead, *(one for one, _ in close)], stems).evidence
     found: dict[str, Quotable] = {}

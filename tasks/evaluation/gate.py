@@ -15,7 +15,7 @@ from tasks.training_models import ArmName, ArmsReport, Difference, GateDecision,
 
 ENOUGH_QUESTIONS = 80
 LEVEL = 0.01
-"""Each night asks again: at .05 equal candidates would be promoted every other month by luck."""
+"""Each night asks again: at .05 equal candidates would be promoted every six weeks by luck."""
 LEAST_DOCUMENTS = 8
 """Seven that all agree have p = 2/128 = .016 at best."""
 DOUBT = 0.2

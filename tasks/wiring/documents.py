@@ -32,15 +32,26 @@ class Documents(Stores):
         default = self.settings.tenant
         return [IngestRequest(source=config.name, tenant=config.tenant or default) for config in self._source_configs]
 
+    def list_named_sources(self) -> set[str]:
+        """Names of this tenant's sources in sources.yaml; none where there is no such file.
+
+        Raises:
+            ConfigurationError: The file is wrong.
+        """
+        if not self.settings.sources.is_file():
+            return set()
+        return {config.name for config in self._source_configs if config.tenant in (None, self.settings.tenant)}
+
     def list_unnamed_sources(self) -> list[str]:
         """Sources with documents that sources.yaml does not name, where it is there and right: nothing reads them."""
-        tenant = self.settings.tenant
+        if not self.settings.sources.is_file():
+            return []
         try:
-            named = {request.source for request in self.configured_sources() if request.tenant == tenant}
+            named = self.list_named_sources()
         except ConfigurationError:
             return []
         # What was ingested by its bare path is named like it, and never stood there.
-        known = self.catalogue.count_states(tenant)
+        known = self.catalogue.count_states(self.settings.tenant)
         return [name for name in known if name not in named and describe_path(name).name != name]
 
     def open_source(self, run: Run, request: IngestRequest) -> Source:

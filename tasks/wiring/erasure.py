@@ -97,6 +97,10 @@ class Erasure(Training):
         self.replace_marked_champions(subject.tenant)
         return certificate
 
+    def tell_marks(self) -> dict[str, str]:
+        """Why datasets, and what was trained on them, should not be used any more, by dataset_id."""
+        return {name: mark.reason for name, mark in self.erasures.list_marks(self.settings.tenant).items()}
+
     def find_adapters(self, tenant: str, dataset_ids: Collection[str]) -> list[str]:
         """Registered ones, and those that training left on this machine."""
         registered = {one.adapter_id for one in self.adapters.list_adapters(tenant) if one.dataset_id in dataset_ids}
